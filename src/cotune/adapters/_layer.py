@@ -1,0 +1,417 @@
+"""The one layer behind every method.
+
+Layout of the parameters of one adapter (one bank), by name:
+
+* ``cotune_A``: (M, r, d_in)
+* ``cotune_B``: (N, r, d_out), transposed, because all thin products want it so
+* ``cotune_core``: (T, r, r), (T, r) or (T,)
+* ``cotune_router``: (experts, d_in)
+* ``cotune_weight``: what the coupling trains
+* ``cotune_A0``, ``cotune_B0``: frozen copies of the start
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from .._adapter import Factors, LowRank
+from .._errors import ConfigError
+from ._config import CoTuneConfig
+from ._core import CORES
+from ._coupling import Plan, mix_bank
+from ._product import Term, collaborate, update
+from ._resolve import resolve
+from ._start import STARTS, StartShape
+from ._tasks import TaskState
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """What one adapter is on one layer.
+
+    Args:
+        config: The config of the adapter.
+        r: Rank on this layer, after ``rank_pattern``.
+        scale: s on this layer, after ``alpha_pattern``.
+        tasks: Names of the tasks, in the order of the per-task tensors.
+    """
+
+    config: CoTuneConfig
+    r: int
+    scale: float
+    tasks: tuple[str, ...]
+
+
+class CollaborativeLayer(nn.Module, BaseTunerLayer):
+    """A base layer plus banks of low-rank factors: base(x) + s B C S A x.
+
+    Args:
+        base_layer: A layer with in and out features; never modified but by ``merge``.
+        adapter_name: Name of the first adapter.
+        config: Its config.
+        r: Its rank on this layer.
+        alpha: Its alpha on this layer.
+        state: Which tasks are in the batch; one object for all layers of a model.
+
+    Raises:
+        ConfigError: The layer has no in and out features, or the config does not fit.
+    """
+
+    adapter_layer_names = (
+        "cotune_A",
+        "cotune_B",
+        "cotune_core",
+        "cotune_router",
+        "cotune_weight",
+    )
+    other_param_names = (
+        "cotune_A0",
+        "cotune_B0",
+        "specs",
+        "frozen_factors",
+        "kept_rows",
+    )
+
+    def __init__(
+        self,
+        base_layer: nn.Module,
+        adapter_name: str,
+        config: CoTuneConfig,
+        r: int,
+        alpha: float,
+        state: TaskState,
+    ) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.in_features, self.out_features = features_of(self.get_base_layer())
+        for name in (*self.adapter_layer_names, "cotune_A0", "cotune_B0"):
+            setattr(self, name, nn.ParameterDict())
+        self.specs: dict[str, LayerSpec] = {}
+        self.frozen_factors: dict[str, tuple[str, ...]] = {}
+        self.kept_rows: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}
+        self.state = state
+        self.switched_off = False
+        self.merged_adapters = []
+        self._disable_adapters = False
+        self._active_adapter = adapter_name
+        self._whole_weight: Tensor | None = None
+        self.register_state_dict_post_hook(_save_kept_rows)
+        self.update_layer(adapter_name, config, r, alpha)
+
+    # -- building ----------------------------------------------------------------
+
+    def update_layer(
+        self, adapter_name: str, config: CoTuneConfig, r: int, alpha: float
+    ) -> None:
+        """Add an adapter: make its factors, as the config's start says.
+
+        Args:
+            adapter_name: Name; must not be there yet.
+            config: Config of the bank.
+            r: Rank on this layer.
+            alpha: Alpha on this layer.
+        """
+        tasks = tuple(config.tasks or ())
+        spec = LayerSpec(config, r, config.scale(r, alpha), tasks)
+        M, N = config.coupling_object.bank_sizes(config.num_A, config.num_B, len(tasks))
+        self.specs[adapter_name] = spec
+        start = self._start(spec, M, N)
+        self.cotune_A[adapter_name] = nn.Parameter(start.A)
+        self.cotune_B[adapter_name] = nn.Parameter(start.B)
+        if start.A0 is not None and start.B0 is not None:
+            self.cotune_A0[adapter_name] = nn.Parameter(start.A0, requires_grad=False)
+            self.cotune_B0[adapter_name] = nn.Parameter(start.B0, requires_grad=False)
+        self._add_small_factors(adapter_name, spec, M, N)
+        self._move_adapter_to_device_of_base_layer(adapter_name)
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def _start(self, spec: LayerSpec, M: int, N: int) -> Any:
+        config = spec.config
+        shape = StartShape(
+            M=M,
+            N=N,
+            r=spec.r,
+            d_in=self.in_features,
+            d_out=self.out_features,
+            scale=spec.scale,
+            exact_svd=config.start_svd == "exact",
+            svd_iterations=config.start_svd_iterations,
+        )
+        start = STARTS[str(config.start)](shape, self._start_weight())
+        if not config.init_weights:
+            start.B.add_(torch.empty_like(start.B).uniform_(-1, 1), alpha=spec.r**-0.5)
+        return start
+
+    def _start_weight(self) -> Float[Tensor, "d_out d_in"] | None:
+        base = self.get_base_layer()
+        weight = getattr(base, "weight", None)
+        if weight is None or not weight.is_floating_point() or weight.ndim != 2:
+            return None
+        return weight.detach().t() if isinstance(base, Conv1D) else weight.detach()
+
+    def _add_small_factors(
+        self, adapter_name: str, spec: LayerSpec, M: int, N: int
+    ) -> None:
+        config, coupling = spec.config, spec.config.coupling_object
+        if config.core != "none":
+            first = CORES[str(config.core)]().first(len(spec.tasks), spec.r)
+            self.cotune_core[adapter_name] = nn.Parameter(first)
+        if experts := coupling.experts(M, N):
+            router = torch.empty(experts, self.in_features)
+            nn.init.kaiming_uniform_(router, a=5**0.5)
+            self.cotune_router[adapter_name] = nn.Parameter(router)
+        weight = coupling.first_weight(M, N, len(spec.tasks))
+        if weight is not None:
+            self.cotune_weight[adapter_name] = nn.Parameter(weight)
+
+    def set_adapter(
+        self, adapter_names: str | list[str], inference_mode: bool = False
+    ) -> None:
+        """Make adapters active and trainable, but for factors that were frozen."""
+        super().set_adapter(adapter_names, inference_mode=inference_mode)
+        for adapter, factors in self.frozen_factors.items():
+            for factor in factors:
+                getattr(self, factor)[adapter].requires_grad_(False)
+
+    # -- computing ---------------------------------------------------------------
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """Return base(x) plus the updates of the active adapters.
+
+        Args:
+            x: Shape (batch, ..., d_in), or (batch * tokens, d_in).
+            *args: Passed to the base layer.
+            **kwargs: Passed to the base layer.
+        """
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+        names = [name for name in self.active_adapters if name in self.specs]
+        asleep = self.disable_adapters or self.merged
+        asleep = asleep or (self.switched_off and self.training)
+        if asleep or x.numel() == 0:
+            return self.base_layer(x, *args, **kwargs)
+        if self.state.adapter_names is not None:
+            return self._mixed_adapters(x, *args, **kwargs)
+        if not names:
+            return self.base_layer(x, *args, **kwargs)
+        terms = [self._term(name, x) for name in names]
+        fast = self.specs[names[0]].config.fast != "off"
+        return collaborate(x, self.base_layer, terms, *args, fast=fast, **kwargs)
+
+    def _term(self, name: str, x: Tensor, rows: Tensor | None = None) -> Term:
+        spec, coupling = self.specs[name], self.specs[name].config.coupling_object
+        tasks = self._tasks(spec, x, rows)
+        A, B = self.factor("A", name), self.factor("B", name)
+        weight = self.factor("weight", name)
+        core = self.factor("core", name)
+        plan = coupling.plan(weight, len(A), len(B), tasks, self.training)
+        down, up = self._blocks(name, plan, A, B)
+        return Term(
+            down=down,
+            up=up,
+            scale=spec.scale,
+            rank=spec.r,
+            batch=1 if tasks is None else len(tasks),
+            router=self.factor("router", name) if plan.gate == "router" else None,
+            gate=plan.gate if isinstance(plan.gate, Tensor) else None,
+            core=None if core is None else CORES[str(spec.config.core)](),
+            core_rows=None if core is None else core.index_select(0, tasks),
+            dropout=spec.config.lora_dropout if self.training else 0.0,
+            on_router=self.state.router_watch(self, name),
+        )
+
+    def _blocks(
+        self, name: str, plan: Plan, A: Tensor, B: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mix the banks as planned; copies of the start ride along as rows r..2r."""
+        down, up = mix_bank(A, plan.down), mix_bank(B, plan.up)
+        if name not in self.cotune_A0:
+            return down, up
+        down0 = plan.down if plan.down0 is None else plan.down0
+        up0 = plan.up if plan.up0 is None else plan.up0
+        A0 = mix_bank(self.cotune_A0[name], down0)
+        B0 = mix_bank(self.cotune_B0[name], up0)
+        A0, B0 = A0.expand_as(down), B0.expand_as(up)
+        return torch.cat([down, A0], dim=-2), torch.cat([up, -B0], dim=-2)
+
+    def _tasks(self, spec: LayerSpec, x: Tensor, rows: Tensor | None) -> Tensor | None:
+        if not spec.config.needs_tasks:
+            return None
+        default = spec.config.default_task
+        tasks = self.state.rows(spec.tasks, default, x.device)
+        if rows is not None and len(tasks) > 1:
+            tasks = tasks.index_select(0, rows)
+        if (x.numel() // x.shape[-1]) % len(tasks):
+            raise ConfigError(
+                f"tasks: must name one task per sample, got {len(tasks)} tasks for an "
+                f"input of shape {tuple(x.shape)}."
+            )
+        return tasks
+
+    def _mixed_adapters(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        names = self.state.adapter_names or []
+        if len(names) != len(x):
+            raise ConfigError(
+                "adapter_names: must have one name per sample, got "
+                f"{len(names)} names for {len(x)} samples."
+            )
+        y = self.base_layer(x, *args, **kwargs)
+        for name in dict.fromkeys(names):
+            if name in self.specs:
+                picks = [row for row, other in enumerate(names) if other == name]
+                rows = torch.tensor(picks, device=x.device)
+                part = x.index_select(0, rows)
+                added = update(part, self._term(name, part, rows))
+                y = y.index_add(0, rows, added.to(y.dtype))
+        return y
+
+    # -- reading -----------------------------------------------------------------
+
+    def factor(self, name: str, adapter_name: str) -> Tensor | None:
+        """Return a factor as it counts: rows of frozen tasks as they were kept.
+
+        Args:
+            name: ``A``, ``B``, ``core``, ``router``, ``weight``, ``A0`` or ``B0``.
+            adapter_name: Whose.
+        """
+        bank = getattr(self, f"cotune_{name}")
+        if adapter_name not in bank:
+            return None
+        kept = self.kept_rows.get(adapter_name, {}).get(f"cotune_{name}")
+        if kept is None:
+            return bank[adapter_name]
+        live, rows = kept
+        value = bank[adapter_name]
+        return torch.where(live.to(value.device), value, rows.to(value))
+
+    def factors(self, adapter_name: str) -> Factors:
+        """Return an adapter's tensors in the shapes of the formula, detached views."""
+        read = {
+            name: self.factor(name, adapter_name)
+            for name in ("A", "B", "core", "router", "weight", "A0", "B0")
+        }
+        read = {k: None if v is None else v.detach() for k, v in read.items()}
+        for name in ("B", "B0"):
+            read[name] = None if read[name] is None else read[name].mT
+        return Factors(scale=self.specs[adapter_name].scale, **read)
+
+    def low_rank(self, adapter_name: str, task: str | None = None) -> LowRank:
+        """Return one task's update as a plain pair, in fp32.
+
+        Args:
+            adapter_name: Whose.
+            task: Name; None takes the task in use, or the default task.
+
+        Raises:
+            ConfigError: A router decides per token, or no task is known.
+        """
+        spec = self.specs[adapter_name]
+        row = None
+        if spec.config.needs_tasks:
+            default = spec.config.default_task
+            task = task or self.state.single_task(default)
+            row = None if task is None else spec.tasks.index(task)
+        factors = self.factors(adapter_name)
+        wide = {name: value.float() for name, value in factors.tensors().items()}
+        factors = Factors(scale=factors.scale, **wide)
+        return resolve(factors, str(spec.config.coupling), str(spec.config.core), row)
+
+    def get_delta_weight(self, adapter: str) -> Tensor:
+        """Return the update in the layout, dtype and device of the base weight."""
+        delta = self.low_rank(adapter).delta()
+        weight = self.get_base_layer().weight
+        delta = delta.t() if isinstance(self.get_base_layer(), Conv1D) else delta
+        return delta.to(device=weight.device, dtype=weight.dtype)
+
+    def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
+        """Whether the adapter is one plain update: no router, tasks only by default."""
+        spec = self.specs.get(adapter_name)
+        if spec is None:
+            return True
+        known = not spec.config.needs_tasks or spec.config.default_task is not None
+        return spec.config.coupling_object.can_merge and known
+
+    # -- merging -----------------------------------------------------------------
+
+    def merge(
+        self, safe_merge: bool = False, adapter_names: list[str] | None = None
+    ) -> None:
+        """Add updates to the base weight; the weight itself is kept for ``unmerge``.
+
+        Args:
+            safe_merge: Refuse a result that is not finite.
+            adapter_names: Which; None takes the active ones.
+
+        Raises:
+            ConfigError: A router decides per token, a task is needed, the base layer
+                is not a plain linear, or the result is not finite.
+        """
+        names = [n for n in check_adapters_to_merge(self, adapter_names) if n in self.specs]
+        if not names:
+            return
+        base = self.get_base_layer()
+        if type(base) not in (nn.Linear, Conv1D) or not base.weight.is_floating_point():
+            raise ConfigError(
+                f"merge: needs a floating-point Linear or Conv1D, got "
+                f"{type(base).__name__}. Export to plain LoRA instead."
+            )
+        merged = base.weight.data
+        for name in names:
+            merged = merged + self.get_delta_weight(name)
+        if safe_merge and not torch.isfinite(merged).all():
+            raise ConfigError(
+                f"merge: the merged weight must be finite, got NaN or infinity from "
+                f"{', '.join(names)}. The adapter seems to be broken."
+            )
+        if self._whole_weight is None:
+            self._whole_weight = base.weight.data
+        base.weight.data = merged
+        self.merged_adapters.extend(names)
+
+    def unmerge(self) -> None:
+        """Put the base weight back, bit for bit."""
+        if self._whole_weight is None:
+            return
+        base = self.get_base_layer()
+        base.weight.data = self._whole_weight.to(base.weight.device)
+        self._whole_weight = None
+        self.merged_adapters.clear()
+
+    def __repr__(self) -> str:
+        return "cotune." + super().__repr__()
+
+
+def features_of(base_layer: nn.Module) -> tuple[int, int]:
+    """Return (d_in, d_out) of a layer.
+
+    Raises:
+        ConfigError: The layer does not say.
+    """
+    if isinstance(base_layer, Conv1D):
+        d_in, d_out = base_layer.weight.shape
+        return d_in, d_out
+    for names in (("in_features", "out_features"), ("infeatures", "outfeatures")):
+        sizes = [getattr(base_layer, name, None) for name in names]
+        if all(isinstance(size, int) for size in sizes):
+            return sizes[0], sizes[1]
+    raise ConfigError(
+        "target_modules: must name layers with in_features and out_features, got "
+        f"{type(base_layer).__name__}. Choose linear layers, e.g. 'all-linear'."
+    )
+
+
+def _save_kept_rows(
+    module: CollaborativeLayer, state: dict[str, Any], prefix: str, metadata: Any
+) -> None:
+    """Save rows of frozen tasks as they were kept, whatever the optimizer did."""
+    for adapter, kept in module.kept_rows.items():
+        for factor in kept:
+            name = factor.removeprefix("cotune_")
+            state[f"{prefix}{factor}.{adapter}"] = module.factor(name, adapter).detach()

@@ -1,0 +1,264 @@
+"""Telling the layers which task each sample belongs to.
+
+All layers of one model share one :class:`TaskState`. Hooks on the base model take the
+keyword ``tasks`` out of its call and put it here; :func:`use_tasks` does the same for
+calls that refuse unknown keywords, such as ``generate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor, nn
+
+from .._errors import ConfigError, unknown_name
+
+RouterWatch = Callable[[nn.Module, str, Tensor], None]
+Tasks = str | Sequence[str] | Sequence[int] | Tensor
+"""One name for all samples, or one name or row per sample."""
+
+
+class TaskState:
+    """Whose samples are in the batch that is being computed.
+
+    Args:
+        current: Tasks of the call in progress, or None.
+    """
+
+    def __init__(self) -> None:
+        self.current: Tasks | None = None
+        self._pinned: Tasks | None = None
+        self._replay: Tasks | None = None
+        self._rows: dict[tuple[str, ...], Tensor] = {}
+        self.adapter_names: list[str] | None = None
+        self.mixed_training = False
+        self.watch: RouterWatch | None = None
+        self.attention_mask: Tensor | None = None
+
+    def rows(
+        self, names: tuple[str, ...], default: str | None, device: torch.device
+    ) -> Int[Tensor, " batch"]:
+        """Return the row of every sample's task in a bank.
+
+        Args:
+            names: The bank's tasks, in the order of its per-task tensors.
+            default: Task to take where the call names none.
+            device: Where to put the rows.
+
+        Returns:
+            int64 tensor; of length 1 if one task was given for all samples.
+
+        Raises:
+            ConfigError: No tasks and no default; or a task that the bank lacks.
+        """
+        tasks = self._known(default)
+        if tasks is None:
+            raise ConfigError(
+                "tasks: this adapter has parts of its own per task, so every sample "
+                f"must name one of {', '.join(names)}, got none. Pass tasks=[...] to "
+                "the model, use `with use_tasks(model, [...])`, or set default_task."
+            )
+        if names not in self._rows:
+            self._rows[names] = rows_of(tasks, names)
+        self._rows[names] = self._rows[names].to(device)
+        return self._rows[names]
+
+    def single_task(self, default: str | None) -> str | None:
+        """Return the one task of all samples, or None if none is given.
+
+        Raises:
+            ConfigError: Several tasks are set, where only one makes sense.
+        """
+        tasks = self._known(default)
+        if tasks is None or isinstance(tasks, str):
+            return tasks
+        raise ConfigError(
+            f"tasks: merging needs one task, got {tasks!r}. "
+            "Use `with use_tasks(model, 'name')`."
+        )
+
+    def router_watch(
+        self, layer: nn.Module, adapter_name: str
+    ) -> Callable[[Tensor], None] | None:
+        """Return who wants to see a router's shares in this forward, or None."""
+        if self.watch is None:
+            return None
+        return partial(self.watch, layer, adapter_name)
+
+    def _known(self, default: str | None) -> Tasks | None:
+        for tasks in (self.current, self._pinned, self._replay):
+            if tasks is not None:
+                return tasks
+        return default
+
+    # The hooks are bound methods, so that a deep copy of a model has hooks of its own.
+    def enter(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Take ``tasks`` out of the base model's call (forward pre-hook)."""
+        kwargs = dict(kwargs)
+        self.current = kwargs.pop("tasks", None)
+        self._replay = None
+        self._rows = {}
+        self.attention_mask = kwargs.get("attention_mask")
+        return args, kwargs
+
+    def leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        """Forget the call, also after an exception (forward hook).
+
+        Activation checkpointing calls layers again during backward. Reaching this
+        call's output in backward therefore brings its tasks back, and only then.
+        """
+        tasks = self.current if self.current is not None else self._pinned
+        self.current = None
+        self.attention_mask = None
+        if tasks is None or not torch.is_grad_enabled():
+            self._rows = {} if tasks is None else self._rows
+            return
+        for tensor in _tensors(output):
+            if tensor.requires_grad:
+                tensor.register_hook(lambda grad: self._bring_back(tasks))
+
+    def _bring_back(self, tasks: Tasks) -> None:
+        if self._replay is not tasks:
+            self._replay = tasks
+            self._rows = {}
+
+    @contextmanager
+    def pin(self, tasks: Tasks) -> Iterator[None]:
+        """Set the tasks of every call inside the block that names none."""
+        before, self._pinned, self._rows = self._pinned, tasks, {}
+        try:
+            yield
+        finally:
+            self._pinned, self._rows = before, {}
+
+
+def rows_of(tasks: Tasks, names: tuple[str, ...]) -> Int[Tensor, " batch"]:
+    """Turn tasks into rows of a bank.
+
+    Args:
+        tasks: One name, or one name or row per sample.
+        names: The bank's tasks.
+
+    Returns:
+        int64 tensor of shape (batch,), or (1,) for one name.
+
+    Raises:
+        ConfigError: An unknown name, or a row outside 0..len(names) - 1.
+    """
+    if isinstance(tasks, str):
+        tasks = [tasks]
+    if not isinstance(tasks, Tensor):
+        tasks = torch.tensor([_row(task, names) for task in tasks], dtype=torch.int64)
+    if tasks.ndim != 1 or tasks.dtype.is_floating_point or tasks.dtype == torch.bool:
+        raise ConfigError(
+            "tasks: must be an integer tensor of shape (batch,), got "
+            f"{tasks.dtype} of shape {tuple(tasks.shape)}."
+        )
+    if tasks.numel() and not 0 <= int(tasks.min()) <= int(tasks.max()) < len(names):
+        raise ConfigError(
+            f"tasks: rows must lie in 0..{len(names) - 1} ({', '.join(names)}), got "
+            f"{int(tasks.min())}..{int(tasks.max())}."
+        )
+    return tasks.to(torch.int64)
+
+
+def _row(task: str | int, names: tuple[str, ...]) -> int:
+    if isinstance(task, str):
+        if task not in names:
+            raise ConfigError(unknown_name("task", task, names))
+        return names.index(task)
+    return int(task)
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, dict):
+        for value in output.values():
+            yield from _tensors(value)
+    elif isinstance(output, (list, tuple)):
+        for value in output:
+            yield from _tensors(value)
+
+
+def attach_state(model: nn.Module) -> TaskState:
+    """Return the task state of a base model, hooking it up on the first call."""
+    state = model.__dict__.get("_cotune_tasks")
+    if state is None:
+        state = TaskState()
+        model.__dict__["_cotune_tasks"] = state
+        model.__dict__["_cotune_hooks"] = [
+            model.register_forward_pre_hook(state.enter, with_kwargs=True),
+            model.register_forward_hook(state.leave, always_call=True),
+        ]
+    return state
+
+
+def detach_state(model: nn.Module) -> None:
+    """Remove what :func:`attach_state` put on a base model."""
+    for hook in model.__dict__.pop("_cotune_hooks", ()):
+        hook.remove()
+    model.__dict__.pop("_cotune_tasks", None)
+
+
+def find_state(model: nn.Module) -> TaskState:
+    """Return the task state of a model, wrapped in PEFT, DDP or FSDP or not.
+
+    Raises:
+        ConfigError: The model has no cotune adapter.
+    """
+    for module in model.modules():
+        state = module.__dict__.get("_cotune_tasks")
+        if state is not None:
+            return state
+    raise ConfigError(
+        f"model: needs a cotune adapter, got a plain {type(model).__name__}. "
+        "Call peft.get_peft_model with a cotune config first."
+    )
+
+
+@contextmanager
+def mixed_training(model: nn.Module) -> Iterator[None]:
+    """Allow ``adapter_names=[...]`` in training: one independent bank per sample.
+
+    PEFT refuses it. Make the adapters active with ``set_adapter([...])`` first, or
+    their factors are frozen.
+
+    Args:
+        model: Any model with a cotune adapter inside.
+
+    Raises:
+        ConfigError: The model has no cotune adapter.
+    """
+    state = find_state(model)
+    before, state.mixed_training = state.mixed_training, True
+    try:
+        yield
+    finally:
+        state.mixed_training = before
+
+
+@contextmanager
+def use_tasks(model: nn.Module, tasks: Tasks) -> Iterator[None]:
+    """Say whose samples the calls inside the block are.
+
+    For ``generate``, pipelines and merging, which take no ``tasks`` argument. Beams
+    and repeated samples are told apart by their order, as transformers lays them out.
+
+    Args:
+        model: Any model with a cotune adapter inside.
+        tasks: One name for all samples, or one name or row per sample.
+
+    Raises:
+        ConfigError: The model has no cotune adapter.
+
+    Example:
+        ``with use_tasks(model, ["sst2", "cola"]): model.generate(**batch)``
+    """
+    with find_state(model).pin(tasks):
+        yield

@@ -1,0 +1,87 @@
+"""The PEFT side: injection, and which call gets which adapter. No mathematics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from peft.tuners.tuners_utils import BaseTuner
+from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+from peft.utils.other import get_pattern_key
+from torch import nn
+
+from .._errors import ConfigError, unknown_name
+from ._config import CoTuneConfig
+from ._layer import CollaborativeLayer
+from ._tasks import attach_state, detach_state
+
+
+class CoTuneModel(BaseTuner):
+    """The tuner that PEFT builds for ``peft_type: COTUNE``."""
+
+    prefix = "cotune_"
+    tuner_layer_cls = CollaborativeLayer
+    target_module_mapping = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
+
+    def _prepare_model(self, peft_config: Any, model: nn.Module) -> None:
+        attach_state(model)
+
+    def _create_and_replace(
+        self,
+        peft_config: Any,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        parameter_name: str | None = None,
+    ) -> None:
+        r, alpha = _rank_and_alpha(peft_config, current_key)
+        if isinstance(target, CollaborativeLayer):
+            target.update_layer(adapter_name, peft_config, r, alpha)
+            return
+        state = attach_state(self.model)
+        layer = CollaborativeLayer(target, adapter_name, peft_config, r, alpha, state)
+        if adapter_name not in self.active_adapters:
+            layer.requires_grad_(False)
+        self._replace_module(parent, target_name, layer, target)
+
+    @contextmanager
+    def _enable_peft_forward_hooks(self, *args: Any, **kwargs: Any) -> Iterator[None]:
+        """Let ``adapter_names=[...]`` choose one bank per sample, as PEFT does."""
+        names = kwargs.get("adapter_names")
+        if names is None:
+            yield
+            return
+        state = attach_state(self.model)
+        _check_adapter_names(self, names, allowed=state.mixed_training)
+        state.adapter_names = list(names)
+        try:
+            yield
+        finally:
+            state.adapter_names = None
+
+    def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> Any:
+        model = super()._unload_and_optionally_merge(*args, **kwargs)
+        detach_state(model)
+        return model
+
+
+def _rank_and_alpha(config: CoTuneConfig, key: str) -> tuple[int, float]:
+    ranks, alphas = config.rank_pattern or {}, config.alpha_pattern or {}
+    r = ranks.get(get_pattern_key(ranks, key), config.r)
+    alpha = alphas.get(get_pattern_key(alphas, key), config.lora_alpha)
+    return r, alpha
+
+
+def _check_adapter_names(model: CoTuneModel, names: list[str], allowed: bool) -> None:
+    if model.training and not allowed:
+        raise ConfigError(
+            "adapter_names: must not be passed in training, got a model in training "
+            "mode. Use one bank with tasks=[...], or `with mixed_training(model):`."
+        )
+    known = ["__base__", *model.peft_config]
+    for name in dict.fromkeys(names):
+        if name not in known:
+            raise ConfigError(unknown_name("adapter", name, known))
