@@ -37,6 +37,14 @@ _PUBLIC = {
     "HydraLoRAConfig": "adapters",
     "MTLLoRAConfig": "adapters",
     "MoELoRAConfig": "adapters",
+    "add_task": "adapters",
+    "load_adapter": "_load",
+    "read_adapter": "_adapter_file",
+    "export_lora": "operators.convert",
+    "watch_routers": "adapters",
+    "mixed_training": "adapters",
+    "Adapter": "_adapter",
+    "ConfigError": "_errors",
     "use_tasks": "adapters",
 }
 
@@ -50,6 +58,14 @@ __all__ = [
     "HydraLoRAConfig",
     "MTLLoRAConfig",
     "MoELoRAConfig",
+    "add_task",
+    "load_adapter",
+    "read_adapter",
+    "export_lora",
+    "watch_routers",
+    "mixed_training",
+    "Adapter",
+    "ConfigError",
     "use_tasks",
 ]
 

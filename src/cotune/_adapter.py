@@ -136,28 +136,45 @@ class Adapter:
             raise ConfigError(unknown_name("task", task, self.tasks))
         return self.tasks.index(task)
 
-    def updates(self, task: str | None = None) -> dict[str, LowRank]:
-        """Resolve banks, coupling, core and start into one plain update per layer.
+    def update(
+        self,
+        layer: str,
+        task: str | None = None,
+        *,
+        shares: Mapping[str, Float[Tensor, " experts"]] | None = None,
+    ) -> LowRank:
+        """Resolve banks, coupling, core and start of one layer into a plain update.
 
         Args:
+            layer: Name of the layer.
             task: Whose update; None takes the default task. Methods without per-task
                 parts ignore it.
+            shares: Layer -> average router weights, to stand in for a router.
 
         Returns:
-            Layer name -> update, of rank r, or of a multiple of it where the coupling
-            or the start needs that. Exact; nothing is multiplied out.
+            The update, of rank r, or of a multiple of it where the coupling or the
+            start needs that. Exact without shares; nothing is multiplied out.
 
         Raises:
-            ConfigError: The coupling depends on the token (a router), or a task is
-                needed and none is given.
+            ConfigError: The coupling depends on the token (a router) and there are no
+                shares for the layer, or a task is needed and none is given.
         """
         from .adapters._resolve import resolve
 
-        row, core = self.task_index(task), str(self.config.get("core") or "none")
-        return {
-            name: resolve(factors, self.coupling, core, row)
-            for name, factors in self.layers.items()
-        }
+        if shares is not None and layer not in shares:
+            raise ConfigError(f"shares: must name every layer, got none for {layer}.")
+        core = str(self.config.get("core") or "none")
+        mean = None if shares is None else shares[layer]
+        row = self.task_index(task)
+        return resolve(self.layers[layer], self.coupling, core, row, mean)
+
+    def updates(self, task: str | None = None) -> dict[str, LowRank]:
+        """Resolve all layers; see :meth:`update`.
+
+        Returns:
+            Layer name -> update, in the order of ``layers``.
+        """
+        return {layer: self.update(layer, task) for layer in self.layers}
 
     def with_layers(self, layers: Mapping[str, Factors]) -> Adapter:
         """Return the same adapter with other layers."""

@@ -3,6 +3,8 @@
 Importing this package registers the adapter type ``COTUNE`` with PEFT.
 """
 
+from ._add_task import add_task, train_all_tasks
+from ._balance import RouterStats, RouterUsage, average_shares, watch_routers
 from ._config import CoTuneConfig
 from ._core import CORES
 from ._coupling import COUPLINGS
@@ -41,9 +43,15 @@ __all__ = [
     "MTLLoRAConfig",
     "Method",
     "MoELoRAConfig",
+    "RouterStats",
+    "RouterUsage",
+    "add_task",
+    "average_shares",
     "find_method",
     "mixed_training",
     "register",
     "resolve",
+    "train_all_tasks",
     "use_tasks",
+    "watch_routers",
 ]

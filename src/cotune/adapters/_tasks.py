@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Int
@@ -18,9 +18,20 @@ from torch import Tensor, nn
 
 from .._errors import ConfigError, unknown_name
 
-RouterWatch = Callable[[nn.Module, str, Tensor], None]
+
+
 Tasks = str | Sequence[str] | Sequence[int] | Tensor
 """One name for all samples, or one name or row per sample."""
+
+
+class RouterWatch(Protocol):
+    """Who looks at the routers; see :func:`watch_routers`."""
+
+    def begin(self) -> None:
+        """Be told that a forward pass begins."""
+
+    def see(self, layer: nn.Module, adapter_name: str, shares: Tensor) -> None:
+        """Be told the shares of one layer, (batch, tokens, experts)."""
 
 
 class TaskState:
@@ -88,7 +99,17 @@ class TaskState:
         """Return who wants to see a router's shares in this forward, or None."""
         if self.watch is None:
             return None
-        return partial(self.watch, layer, adapter_name)
+        return partial(self.watch.see, layer, adapter_name)
+
+    def labels(self, names: tuple[str, ...]) -> list[str] | None:
+        """Return the task names of the call in progress, or None if it has none."""
+        tasks = self._known(None)
+        if tasks is None:
+            return None
+        if isinstance(tasks, Tensor):
+            tasks = tasks.tolist()
+        tasks = [tasks] if isinstance(tasks, str) else tasks
+        return [names[t] if isinstance(t, int) and names else str(t) for t in tasks]
 
     def _known(self, default: str | None) -> Tasks | None:
         for tasks in (self.current, self._pinned, self._replay):
@@ -103,6 +124,8 @@ class TaskState:
         self.current = kwargs.pop("tasks", None)
         self._replay = None
         self._rows = {}
+        if self.watch is not None:
+            self.watch.begin()
         self.attention_mask = kwargs.get("attention_mask")
         return args, kwargs
 

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 from .._errors import ConfigError
 from ._faults import RowError, RowFault
 from ._metrics import METRICS
+from ._readers import RawRow, RawRows
 from ._rows import check_options, check_rows
 from ._seed import make_generator
 from ._source import Part, PartName, open_source
 from ._split import cut_validation, draw_rows, find_leaks
-from ._table import build_dataset
+from ._table import build_dataset, each_row
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -155,14 +156,26 @@ def _get_labels(spec: TaskSpec, train: Part) -> list[str] | None:
     if spec.options is not None:
         return list(spec.options)
     labels = train.labels.get(spec.fields.answer)
-    if spec.fields.answer_is == "text" or spec.kind == "choice" and labels is None:
-        return None
-    if labels is None:
+    if labels is None and spec.kind == "label" and spec.fields.answer_is == "index":
         raise ConfigError(
             f"task {spec.name!r}: an answer that is an index needs the labels, got "
             "none. Set options to their names, in the order of the index."
         )
     return labels
+
+
+def _name_labels(rows: RawRows, spec: TaskSpec, part: Part) -> RawRows:
+    """Put names for the class numbers of a hub data set, unless the recipe has them."""
+    field = spec.fields.answer
+    names = part.labels.get(field)
+    for row in rows:
+        if names and spec.fields.answer_is == "text" and isinstance(row, RawRow):
+            number = row.values[field]
+            # -1 (and null) stand for "no label" on the hub.
+            known = isinstance(number, int) and 0 <= number < len(names)
+            values = {**row.values, field: names[number] if known else None}
+            row = RawRow(row.where, values)
+        yield row
 
 
 def _read_part(
@@ -171,7 +184,8 @@ def _read_part(
     faults: list[RowFault] = []
 
     def keep_good() -> Iterable[dict[str, Any]]:
-        for row in check_rows(part.rows(), spec, labels):
+        named = _name_labels(part.rows(), spec, part)
+        for row in check_rows(named, spec, labels):
             if isinstance(row, RowFault):
                 faults.append(row)
             else:
@@ -214,7 +228,7 @@ def _gather_labels(spec: TaskSpec, train: Dataset) -> list[str]:
 
 
 def _fill_options(rows: Dataset, labels: Sequence[str]) -> Dataset:
-    filled = ({**row, "options": list(labels)} for row in rows)
+    filled = ({**row, "options": list(labels)} for row in each_row(rows))
     return build_dataset(filled, rows.features)
 
 
@@ -222,7 +236,9 @@ def _find_shared_options(parts: Sequence[Dataset]) -> list[str] | None:
     """Find the options of a choice task if every row has the same, in any order."""
     first = parts[0][0]["options"]
     same = all(
-        sorted(options) == sorted(first) for part in parts for options in part["options"]
+        sorted(options) == sorted(first)
+        for part in parts
+        for options in part["options"]
     )
     return first if same else None
 

@@ -24,20 +24,22 @@ ROLES = ("system", "user", "assistant", "tool")
 class FieldSpec(Spec):
     """Which field of a row holds what."""
 
-    prompt: str = Field("prompt", description="Field with the text that is given.")
+    prompt: str = Field(
+        default="prompt", description="Field with the text that is given."
+    )
     options: str | tuple[str, ...] = Field(
-        "options",
+        default="options",
         description="For kind choice: the field with the list of answers to choose "
         "from (in CSV a JSON list), or a list of fields with one answer each.",
     )
-    answer: str = Field("answer", description="Field with the right answer.")
+    answer: str = Field(default="answer", description="Field with the right answer.")
     answer_is: Literal["text", "index"] = Field(
-        "text",
+        default="text",
         description="How the answer is written: as text, or as an index into the "
         "options, counted from 0.",
     )
     messages: str = Field(
-        "messages",
+        default="messages",
         description="For kind chat: field with the list of {role, content} (in CSV a "
         "JSON list); the last one is the assistant's answer.",
     )
@@ -111,7 +113,7 @@ def _read_chat(
 
 _KINDS: dict[
     str,
-    Callable[[Mapping[str, Any], "TaskSpec", Sequence[str] | None], dict[str, Any]],
+    Callable[[Mapping[str, Any], TaskSpec, Sequence[str] | None], dict[str, Any]],
 ] = {
     "choice": _read_choice,
     "label": _read_label,

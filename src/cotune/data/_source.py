@@ -1,4 +1,4 @@
-"""Where the rows of a task lie: a folder, files, or a data set of the Hugging Face hub."""
+"""Where the rows of a task lie: a folder, files, or a data set of the hub."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from .._errors import ConfigError, unknown_name
 from ._readers import READERS, RawRow, RawRows, get_extension, read_file
 from ._spec import Spec
+from ._table import each_row
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -25,35 +26,35 @@ class SourceSpec(Spec):
     """Where the rows of a task lie. A plain text in its place means ``path``."""
 
     path: str | None = Field(
-        None,
+        default=None,
         description="Folder that holds train.* and, if there are any, test.* and "
         "validation.* (.jsonl, .jsonl.gz, .csv or .parquet); or one file of training "
         "rows. Relative paths start at `data.root`.",
     )
     hub: str | None = Field(
-        None,
+        default=None,
         description="Data set of the Hugging Face hub, e.g. nyu-mll/glue, or a local "
         "folder that datasets.load_dataset can read.",
     )
     subset: str | None = Field(
-        None, description="Configuration of the hub data set, e.g. sst2."
+        default=None, description="Configuration of the hub data set, e.g. sst2."
     )
     revision: str | None = Field(
-        None, description="Commit, branch or tag of the hub data set."
+        default=None, description="Commit, branch or tag of the hub data set."
     )
     train: str | None = Field(
-        None,
+        default=None,
         description="Training rows: a file (in the folder `path`, if there is one), "
         "or with `hub` a split, which may be a slice such as train[:1000]. "
         "Default: train.* of the folder, or the split train.",
     )
     validation: str | None = Field(
-        None,
+        default=None,
         description="Validation rows, named as in `train`. Default: validation.* of "
         "the folder if there is one; with `hub`: none.",
     )
     test: str | None = Field(
-        None,
+        default=None,
         description="Test rows, named as in `train`. Default: test.* of the folder if "
         "there is one, or the split test of a hub data set (write null for none).",
     )
@@ -214,5 +215,5 @@ def _load_split(source: SourceSpec, hub: str, name: PartName, split: str) -> Par
 
 
 def _read_split(where: str, rows: Dataset) -> RawRows:
-    for number, values in enumerate(rows, start=1):
-        yield RawRow(f"{where}:{number}", dict(values))
+    for number, values in enumerate(each_row(rows), start=1):
+        yield RawRow(f"{where}:{number}", values)

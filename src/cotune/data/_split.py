@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import Field
 
 from .._errors import ConfigError
 from ._spec import Spec
+from ._table import each_row
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -18,19 +19,19 @@ class LimitSpec(Spec):
     """How much of a task is used. None: as the data section says, or no limit."""
 
     train_rows: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Most training rows, drawn with the seed after the validation part "
         "is cut. The rows of a smaller limit are among those of a larger one.",
     )
     test_rows: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Most test rows, drawn with a fixed seed, so that runs with "
         "different seeds are tested on the same rows.",
     )
     max_length: int | None = Field(
-        None,
+        default=None,
         ge=2,
         description="Most tokens of prompt and answer together; longer prompts lose "
         "their start. None: `encode.max_length`.",
@@ -105,11 +106,11 @@ def find_leaks(train: Dataset, test: Dataset) -> list[str]:
         Where the leaked test rows stand, in file order. The order of options, and
         outer blanks of the prompt, make no difference; the answer is not looked at.
     """
-    known = set(map(_input_of, train))
-    return [row["where"] for row in test if _input_of(row) in known]
+    known = {_input_of(row) for row in each_row(train)}
+    return [row["where"] for row in each_row(test) if _input_of(row) in known]
 
 
-def _input_of(row: dict) -> int:
+def _input_of(row: dict[str, Any]) -> int:
     # Hashes, not texts: a large training file need not be in memory twice.
     if "messages" in row:
         return hash(tuple((m["role"], m["content"]) for m in row["messages"][:-1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -29,6 +29,18 @@ def build_dataset(rows: Iterable[dict[str, Any]], features: Features) -> Dataset
     if not pieces:
         return Dataset.from_dict({name: [] for name in features}, features=features)
     return concatenate_datasets(pieces)
+
+
+def each_row(rows: Dataset) -> Iterator[dict[str, Any]]:
+    """Go over the rows of a data set, with a type that a checker understands.
+
+    Args:
+        rows: The data set.
+
+    Yields:
+        Column -> value.
+    """
+    yield from cast("Iterable[dict[str, Any]]", rows)
 
 
 def _cut(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -44,31 +44,34 @@ class TaskSpec(Spec):
         "task's labels. text: write free text. chat: write the last turn of a chat."
     )
     fields: FieldSpec = Field(
-        FieldSpec(), description="Which field of a row holds what."
+        default=FieldSpec(), description="Which field of a row holds what."
     )
     template: TemplateSpec = Field(
-        TemplateSpec(), description="Texts made from several fields; goes before fields."
+        default=TemplateSpec(),
+        description="Texts made from several fields; goes before fields.",
     )
     options: tuple[str, ...] | None = Field(
-        None,
+        default=None,
         description="The answers to choose from, the same for every row. None: for "
         "choice, the row's own; for label, all answers of the training rows, sorted.",
     )
     metric: str | None = Field(
-        None,
+        default=None,
         description=f"How the task is scored: {', '.join(METRICS)}. None: accuracy "
         "for choice and label, loss for text and chat.",
     )
-    limits: LimitSpec = Field(LimitSpec(), description="How much of it is used.")
+    limits: LimitSpec = Field(
+        default=LimitSpec(), description="How much of it is used."
+    )
     validation_share: float | None = Field(
-        None,
+        default=None,
         ge=0,
         lt=1,
         description="Part of the training rows cut off for validation, in [0, 1). "
         "None: as the data section says, or 0. Not with a validation file.",
     )
     on_bad_row: OnBadRow | None = Field(
-        None,
+        default=None,
         description="error: a bad row stops the run, and all are listed. skip: bad "
         "rows are left out and logged. None: as the data section says, or error.",
     )

@@ -24,12 +24,12 @@ class TemplateSpec(Spec):
     """How texts are made from the fields of a row."""
 
     prompt: str | None = Field(
-        None,
+        default=None,
         description="Text of the prompt: '{field}' stands for a field of the row, "
         "'{{' and '}}' for braces. None: the prompt is a field (`fields.prompt`).",
     )
     answer: str | None = Field(
-        None,
+        default=None,
         description="Text of the answer, written as `prompt`. None: the answer is a "
         "field (`fields.answer`).",
     )

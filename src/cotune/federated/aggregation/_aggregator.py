@@ -16,8 +16,8 @@ Exact = Literal["product", "sum", "truncated", "personal", "no", "local"]
 - product: every client then has the mean update, sum_k p_k s_k B_k A_k.
 - sum: the shared part is the exact weighted sum of what the clients trained.
 - truncated: the server holds the mean update, a client its best copy of rank r_k.
-- personal: the shared factor is the mean, the other one is the client's own, so the
-  update is linear in what is averaged: no cross terms.
+- personal: the shared factors are the exact means; each client keeps a part of its own,
+  so there is no one update to be exact for.
 - no: means of factors; cross terms p_i p_j B_i A_j remain.
 - local: nothing is shared.
 """
@@ -28,21 +28,20 @@ class Aggregator(ABC):
 
     The server's state is a :class:`Packet`, so it can be saved as it is. One round::
 
-        state = method.start(first)                     # once; ``first``: any adapter
-        got = method.download(state, seat)              # per client, sent down
-        todo = method.receive(got, seat)                # client: load, fold, then train
-        sent = method.upload(own)                       # client: exactly the shared part
-        step = method.open(state, clients)              # server
-        step.add(client, sent, weight)                  # any order
-        state = step.finish()
+        state = method.start(first)             # server, once
+        got = method.download(state, seat)      # server, per client
+        todo = method.receive(got, seat)        # client: load, fold, restart, train
+        sent = method.upload(own)               # client: exactly the shared part
+        step = method.open(state, clients)      # server
+        step.add(client, sent, weight)          # server, in any order
+        state = step.finish()                   # server
 
     Attributes:
-        shared: Roles that a client trains and gives away (as they are, or as the product
-            that ``sent`` names).
+        shared: Roles that a client trains and gives away, as they are or as a product;
+            ``sent`` has the roles on the wire.
         private: Roles that never leave the client and persist over rounds.
         frozen: Roles that no client trains.
         restart: Roles that a client draws afresh, as at its start, after ``receive``.
-        sent: Roles of an upload.
         exact: What one step gets exactly right, see :data:`Exact`.
         linear: The step is a weighted mean of equal shapes in what clients send. So
             clipping and noise apply, and memory does not grow with the clients.
@@ -60,9 +59,13 @@ class Aggregator(ABC):
     exact: ClassVar[Exact]
     equal_ranks: ClassVar[bool]
     replaces: ClassVar[bool] = True
-    sent: tuple[str, ...]
     linear: bool
     equal_uploads: bool
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """Return the roles of an upload: the shared ones, as they are."""
+        return self.shared
 
     @abstractmethod
     def up_shapes(self, site: Site, rank: int) -> Shapes:
@@ -100,8 +103,8 @@ class Aggregator(ABC):
         """Return the server's state before the first round.
 
         Args:
-            first: The factors of a fresh adapter, at the largest rank of the federation,
-                from the seed that all clients share. Tensors may be shared, not copied.
+            first: The factors of a fresh adapter at the largest rank of the federation,
+                from the seed that all clients share. Tensors are shared, not copied.
         """
 
     def download(self, state: Packet, seat: Seat) -> Packet:

@@ -10,7 +10,7 @@ class FedDPA(MeanAggregator):
 
     Not exact for the product of the global pair: cross terms, as in `fedit`.
 
-    Source: arXiv:2403.19211, global and local adapter.
+    Source: arXiv:2403.19211, a global and a local adapter.
     """
 
     shared = ("A", "B")

@@ -10,7 +10,7 @@ class FedIT(MeanAggregator):
 
     Not exact for the product: (sum p B)(sum p A) has the cross terms p_i p_j B_i A_j.
 
-    Source: arXiv:2305.05644, algorithm 1 (FedAvg over the LoRA weights).
+    Source: arXiv:2305.05644, FedAvg over the LoRA weights.
     """
 
     shared = ("A", "B")

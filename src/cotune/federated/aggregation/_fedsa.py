@@ -10,8 +10,8 @@ class FedSA(MeanAggregator):
 
     Fits clients whose updates share a row space.
 
-    Source: arXiv:2410.01463, section 4 (share A for general, keep B for local
-    knowledge). Differs: weights n_k / sum n instead of 1 / K.
+    Source: arXiv:2410.01463 (A carries general, B local knowledge). Differs: weights
+    n_k / sum n instead of 1 / K.
     """
 
     shared = ("A",)

@@ -10,7 +10,7 @@ class FFA(MeanAggregator):
 
     Exact for the product: sum p_k s B_k A = s (sum p_k B_k) A.
 
-    Source: arXiv:2403.12313, section 4.
+    Source: arXiv:2403.12313.
     """
 
     shared = ("B",)

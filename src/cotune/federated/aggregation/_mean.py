@@ -16,9 +16,9 @@ from ._round import Reply
 def weighted_mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Average tensors of one shape, one after the other.
 
-    A running mean, m += (w_k / (w_1 + .. + w_k)) (x_k - m), because it is exact, bit for
-    bit, where it should be: for one tensor, and for equal ones. Dividing a sum by the
-    total weight is neither.
+    A running mean, m += (w_k / (w_1 + .. + w_k)) (x_k - m), because it is exact, bit
+    for bit, where it should be: for one tensor, and for equal ones. Dividing a sum by
+    the total weight is neither.
 
     Args:
         tensors: At least one, all of one shape.
@@ -111,11 +111,6 @@ class MeanAggregator(Aggregator):
     linear = True
     equal_uploads = True
     equal_ranks = True
-
-    @property
-    def sent(self) -> tuple[str, ...]:
-        """Return the shared roles: they are sent as they are."""
-        return self.shared
 
     def up_shapes(self, site: Site, rank: int) -> Shapes:
         """Return the shapes of the shared factors."""

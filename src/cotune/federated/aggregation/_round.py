@@ -72,7 +72,7 @@ class Round:
 
     Args:
         step: What the method does with the replies.
-        check: Called as ``check(client, packet)``; raises on a packet that does not fit.
+        check: Called as ``check(client, packet)``; raises if the packet does not fit.
         clients: Ids of all clients asked in this round.
 
     Raises:
@@ -113,7 +113,8 @@ class Round:
 
         Args:
             client: The id of the sender, one of ``clients``.
-            packet: What ``Aggregator.upload`` made. Kept until it is summed, not copied.
+            packet: What ``Aggregator.upload`` made, with finite entries (not looked at
+                here). Kept until it is summed, not copied.
             weight: n_k, usually its number of examples; finite and above 0.
 
         Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import torch
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..._adapter import LowRank, as_dtype
 from ..._errors import ConfigError
+from ._linalg import norm, qr, svd
 
 OVERSAMPLING = 8
 """Extra random directions of the approximate SVD (Halko et al., arXiv:0909.4061)."""
@@ -53,8 +54,8 @@ def recompress(
             [0, 1). With ``rank`` too, ``rank`` is the limit and the error may be above.
         energy: The same said as a share of the squared norm, in (0, 1]: energy = 1 -
             max_error^2.
-        iterations: For a dense update: None takes the exact SVD; a number takes a random
-            subspace with so many power iterations, which needs ``rank`` and
+        iterations: For a dense update: None takes the exact SVD; a number takes a
+            random subspace with so many power iterations, which needs ``rank`` and
             ``generator``. Factors are always exact.
         generator: Draws that random subspace.
         dtype: Of the result; None keeps that of ``update``.
@@ -73,15 +74,10 @@ def recompress(
     limit = _largest_rank(update, rank)
     if isinstance(update, LowRank) and max_error is None and energy is None:
         if update.rank <= limit:
+            # Nothing to cut; the cast is all that can cost something.
             return _measured(update, as_dtype(update, dtype))
     work = in_working_precision(update)
-    if isinstance(work, LowRank):
-        U, S, Vh = _svd_of_factors(work)
-    elif iterations is None:
-        U, S, Vh = torch.linalg.svd(_finite(work), full_matrices=False)
-    else:
-        assert generator is not None
-        U, S, Vh = _svd_of_subspace(_finite(work), limit, iterations, generator)
+    U, S, Vh = _decompose(work, limit, iterations, generator)
     if energy is not None:
         max_error = math.sqrt(1 - energy)
     kept = limit if max_error is None else min(limit, _rank_within(S, max_error))
@@ -104,12 +100,15 @@ def relative_distance(
     Returns:
         A number >= 0; 0 if both are zero, infinity if only ``old`` is.
     """
-    old, new = in_working_precision(old), in_working_precision(new)
-    if isinstance(old, LowRank):
-        gap = LowRank(torch.cat([old.A, new.A]), torch.cat([old.B, -new.B], dim=1))
-        lost, size = frobenius_norm(gap), frobenius_norm(old)
+    reference, other = in_working_precision(old), in_working_precision(new)
+    if isinstance(reference, LowRank):
+        gap = LowRank(
+            A=torch.cat([reference.A, other.A]),
+            B=torch.cat([reference.B, -other.B], dim=1),
+        )
+        lost, size = frobenius_norm(gap), frobenius_norm(reference)
     else:
-        lost, size = float((old - new.delta()).norm()), float(old.norm())
+        lost, size = norm(reference - other.delta()), norm(reference)
     if size == 0:
         return 0.0 if lost == 0 else math.inf
     return lost / size
@@ -127,7 +126,17 @@ def frobenius_norm(update: LowRank) -> float:
     Returns:
         The norm, >= 0, in units of the base weight.
     """
-    return float(_core(in_working_precision(update))[1].norm())
+    return norm(_core(in_working_precision(update))[1])
+
+
+@overload
+def in_working_precision(update: LowRank) -> LowRank: ...
+
+
+@overload
+def in_working_precision(
+    update: Float[Tensor, "d_out d_in"],
+) -> Float[Tensor, "d_out d_in"]: ...
 
 
 def in_working_precision(
@@ -140,7 +149,7 @@ def in_working_precision(
 
 
 def working_dtype(*dtypes: torch.dtype) -> torch.dtype:
-    """Return fp64 if one of the dtypes is fp64, else fp32: bf16 has no QR and no SVD."""
+    """Return fp64 if one dtype is fp64, else fp32: bf16 has neither QR nor SVD."""
     return torch.float64 if torch.float64 in dtypes else torch.float32
 
 
@@ -162,15 +171,17 @@ def _check_targets(
     if rank is not None and rank < 1:
         raise ConfigError(f"recompress: rank must be at least 1, got {rank!r}.")
     if max_error is not None and not 0 <= max_error < 1:
-        raise ConfigError(f"recompress: max_error must be in [0, 1), got {max_error!r}.")
+        raise ConfigError(
+            f"recompress: max_error must be in [0, 1), got {max_error!r}."
+        )
     if energy is not None and not 0 < energy <= 1:
         raise ConfigError(f"recompress: energy must be in (0, 1], got {energy!r}.")
     if iterations is None:
         return
     if iterations < 0 or rank is None or generator is None:
         raise ConfigError(
-            "recompress: iterations must be at least 0 and needs rank and generator, got "
-            f"iterations={iterations!r}, rank={rank!r}, generator={generator!r}."
+            "recompress: iterations must be at least 0 and needs rank and generator, "
+            f"got iterations={iterations!r}, rank={rank!r}, generator={generator!r}."
         )
 
 
@@ -183,23 +194,32 @@ def _largest_rank(update: LowRank | Tensor, rank: int | None) -> int:
 
 
 def _measured(old: LowRank | Tensor, new: LowRank) -> Recompressed:
-    if isinstance(old, LowRank) and old.A.dtype == new.A.dtype and old.A is new.A:
+    if isinstance(old, LowRank) and old.A is new.A and old.B is new.B:
         return Recompressed(new, 0.0)
     return Recompressed(new, relative_distance(old, new))
 
 
-def _core(update: LowRank | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _decompose(
+    update: LowRank | Tensor,
+    rank: int,
+    iterations: int | None,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the largest singular triplets of an update in working precision."""
+    if isinstance(update, LowRank):
+        Q_B, core, Q_A = _core(update)
+        U, S, Vh = svd(core)
+        return Q_B @ U, S, Vh @ Q_A.T
+    if iterations is None or generator is None:
+        return svd(_finite(update))
+    return _svd_of_subspace(_finite(update), rank, iterations, generator)
+
+
+def _core(update: LowRank) -> tuple[Tensor, Tensor, Tensor]:
     """Return Q_B, R_B R_A^T and Q_A of an update, so that B A = Q_B core Q_A^T."""
-    assert isinstance(update, LowRank)
-    Q_B, R_B = torch.linalg.qr(update.B)
-    Q_A, R_A = torch.linalg.qr(update.A.T)
+    Q_B, R_B = qr(update.B)
+    Q_A, R_A = qr(update.A.T)
     return Q_B, _finite(R_B @ R_A.T), Q_A
-
-
-def _svd_of_factors(update: LowRank) -> tuple[Tensor, Tensor, Tensor]:
-    Q_B, core, Q_A = _core(update)
-    U, S, Vh = torch.linalg.svd(core, full_matrices=False)
-    return Q_B @ U, S, Vh @ Q_A.T
 
 
 def _svd_of_subspace(
@@ -210,11 +230,11 @@ def _svd_of_subspace(
     probe = torch.randn(
         delta.shape[1], width, generator=generator, device=generator.device
     )
-    basis = torch.linalg.qr(delta @ probe.to(delta))[0]
+    basis = qr(delta @ probe.to(delta))[0]
     for _ in range(iterations):
-        basis = torch.linalg.qr(delta.T @ basis)[0]
-        basis = torch.linalg.qr(delta @ basis)[0]
-    U, S, Vh = torch.linalg.svd(basis.T @ delta, full_matrices=False)
+        basis = qr(delta.T @ basis)[0]
+        basis = qr(delta @ basis)[0]
+    U, S, Vh = svd(basis.T @ delta)
     return basis @ U, S, Vh
 
 

@@ -89,7 +89,6 @@ def align_factors(
             f"{reference.rank}."
         )
     old, new = in_working_precision(update), in_working_precision(reference)
-    assert isinstance(old, LowRank) and isinstance(new, LowRank)
     P = _Fit(old, new).solve(iterations)
     gauge = old.B.new_tensor(P)
     inverse = old.A.new_tensor(np.linalg.inv(P))
@@ -118,7 +117,9 @@ class _Fit:
         except np.linalg.LinAlgError:
             return float("inf"), np.zeros_like(P)
         value = np.sum(P * (self.BB @ P)) - 2 * np.sum(P * self.BB_1)
-        value += np.sum(inverse * (inverse @ self.AA)) - 2 * np.sum(inverse * self.AA_1.T)
+        value += np.sum(inverse * (inverse @ self.AA)) - 2 * np.sum(
+            inverse * self.AA_1.T
+        )
         slope_B = 2 * (self.BB @ P - self.BB_1)
         slope_A = -2 * inverse.T @ (inverse @ self.AA - self.AA_1.T) @ inverse.T
         return float(value), slope_B + slope_A
@@ -134,7 +135,10 @@ class _Fit:
         return [P for P in fits if np.linalg.matrix_rank(P) == self.rank]
 
     def solve(self, iterations: int) -> Matrix:
-        from scipy.optimize import minimize
+        # SciPy ships no types.
+        from scipy.optimize import (  # pyright: ignore[reportMissingTypeStubs]
+            minimize,  # pyright: ignore[reportUnknownVariableType]
+        )
 
         start = min(self.starts(), key=lambda P: self.distance(P)[0])
         shape = start.shape
@@ -144,9 +148,9 @@ class _Fit:
             return value, slope.ravel()
 
         options: dict[str, Any] = {"maxiter": iterations, "ftol": 1e-15, "gtol": 1e-12}
-        found = minimize(
-            flat, start.ravel(), jac=True, method="L-BFGS-B", options=options
-        ).x.reshape(shape)
+        run: Any = minimize
+        end = run(flat, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+        found: Matrix = end.x.reshape(shape)
         better = self.distance(found)[0] < self.distance(start)[0]
         return found if better and np.isfinite(found).all() else start
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+from ..convert._linalg import qr, row_norms
 
 SAME = 1e-12
 """Points nearer than this share of the largest norm count as equal."""
@@ -39,7 +43,7 @@ def cluster(
     if len(points) == 0:
         return torch.zeros(0, dtype=torch.int64, device=points.device)
     place = generator.device
-    flat = torch.linalg.qr(points.to(place, torch.float64).T)[1].T.contiguous()
+    flat = qr(points.to(place, torch.float64).T)[1].T.contiguous()
     share = weights.to(place, torch.float64)
     best, labels = torch.inf, torch.zeros(len(flat), dtype=torch.int64, device=place)
     for _ in range(restarts):
@@ -75,7 +79,7 @@ def _spread_out(
 ) -> Tensor:
     """Choose starts by k-means++: each with probability ~ weight x distance^2."""
     chosen = [_draw(weights, generator)]
-    same = (SAME * points.norm(dim=1).max()).square()
+    same = (SAME * row_norms(points).max()).square()
     while len(chosen) < k:
         distance = _squared_distances(points, points[chosen]).amin(dim=1)
         chance = weights * distance.where(distance > same, 0)
@@ -96,6 +100,6 @@ def _squared_distances(points: Tensor, centres: Tensor) -> Tensor:
 
 
 def _by_appearance(labels: Tensor) -> Tensor:
-    order = {old: new for new, old in enumerate(dict.fromkeys(labels.tolist()))}
-    renamed = [order[old] for old in labels.tolist()]
-    return torch.tensor(renamed, dtype=torch.int64, device=labels.device)
+    old: list[int] = cast(Any, labels).tolist()
+    order = {label: new for new, label in enumerate(dict.fromkeys(old))}
+    return torch.tensor([order[label] for label in old], device=labels.device)

@@ -107,7 +107,13 @@ def merge_adapters(
             limit = max(update.rank for update in updates)
         try:
             merged[name], errors[name] = _merge_layer(
-                operator, updates, weights, handed, limit, max_error, svd_iterations,
+                operator,
+                updates,
+                weights,
+                handed,
+                limit,
+                max_error,
+                svd_iterations,
                 generator,
             )
         except ConfigError as error:
@@ -178,8 +184,8 @@ def _layer_names(
         if lacking and layers == "same":
             raise ConfigError(
                 "merge_adapters: all adapters must have the same layers, but adapter "
-                f"{place} lacks {len(lacking)} of {len(union)}, e.g. {lacking[0]}. Pass "
-                "layers='union' to count a missing layer as a zero update."
+                f"{place} lacks {len(lacking)} of {len(union)}, e.g. {lacking[0]}. "
+                "Pass layers='union' to count a missing layer as a zero update."
             )
     return union
 

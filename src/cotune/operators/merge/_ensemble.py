@@ -23,7 +23,8 @@ def ensemble(
     Args:
         logits: One tensor per adapter, all of one shape. A generator that switches the
             adapter on and runs the model holds one at a time.
-        weights: One finite number per tensor; only their ratios count. None is the mean.
+        weights: One finite number per tensor; only their ratios count. None is the
+            mean.
 
     Returns:
         sum_k w_k logits_k / sum_k w_k, in the dtype of the first tensor.

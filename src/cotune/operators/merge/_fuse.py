@@ -32,6 +32,10 @@ def fuse(updates: Sequence[LowRank], weights: Sequence[float]) -> LowRank:
     """
     inputs = check_inputs("fuse", updates, weights)
     pairs = list(zip(same_rank(inputs.updates), inputs.weights, strict=True))
-    A = sum((weight * update.A for update, weight in pairs[1:]), pairs[0][1] * pairs[0][0].A)
-    B = sum((weight * update.B for update, weight in pairs[1:]), pairs[0][1] * pairs[0][0].B)
+    A = sum(
+        (weight * update.A for update, weight in pairs[1:]), pairs[0][1] * pairs[0][0].A
+    )
+    B = sum(
+        (weight * update.B for update, weight in pairs[1:]), pairs[0][1] * pairs[0][0].B
+    )
     return as_dtype(LowRank(A, B), inputs.dtype)

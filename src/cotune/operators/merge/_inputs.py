@@ -99,9 +99,7 @@ def pad_rank(update: LowRank, rank: int) -> LowRank:
         return update
     rows = update.A.new_zeros(missing, update.A.shape[1])
     columns = update.B.new_zeros(update.B.shape[0], missing)
-    return LowRank(
-        torch.cat([update.A, rows]), torch.cat([update.B, columns], dim=1)
-    )
+    return LowRank(torch.cat([update.A, rows]), torch.cat([update.B, columns], dim=1))
 
 
 def check_share(where: str, name: str, value: float, *, zero: bool = True) -> None:

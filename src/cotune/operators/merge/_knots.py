@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..._adapter import LowRank, as_dtype
+from ..convert._linalg import qr, svd
 from ..prune._threshold import keep_largest
 from ._inputs import check_inputs, check_share
 from ._ties import average_agreeing
@@ -61,14 +62,14 @@ def shared_basis(updates: Sequence[LowRank]) -> tuple[Tensor, list[Tensor]]:
         m = min(d_out, sum_k r_k), largest singular value first, and the C_k = S V_k of
         shape (m, d_in).
     """
-    Q, R = torch.linalg.qr(torch.cat([update.B for update in updates], dim=1))
-    blocks = R.split([update.rank for update in updates], dim=1)
+    Q, R = qr(torch.cat([update.B for update in updates], dim=1))
+    blocks = torch.split(R, [update.rank for update in updates], dim=1)
     # A_k = R_k^T Q_k^T, and the Q_k act on different columns, so they leave U alone.
     cores = [
-        block @ torch.linalg.qr(update.A.T)[1].T
+        block @ qr(update.A.T)[1].T
         for block, update in zip(blocks, updates, strict=True)
     ]
-    U = torch.linalg.svd(torch.cat(cores, dim=1), full_matrices=False)[0]
+    U = svd(torch.cat(cores, dim=1))[0]
     coordinates = [
         (U.T @ block) @ update.A for block, update in zip(blocks, updates, strict=True)
     ]

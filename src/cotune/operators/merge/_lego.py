@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..._adapter import LowRank, as_dtype
 from ..._errors import ConfigError
+from ..convert._linalg import norm, row_norms
 from ._cluster import cluster
 from ._inputs import check_inputs, pad_rank
 
@@ -81,18 +82,21 @@ def _units(
     A = torch.cat([update.A for update in updates])
     B = torch.cat([update.B.T for update in updates])
     share = torch.cat(
-        [A.new_full((update.rank,), w) for update, w in zip(updates, weights, strict=True)]
+        [
+            A.new_full((update.rank,), w)
+            for update, w in zip(updates, weights, strict=True)
+        ]
     )
-    length_A, length_B = A.norm(dim=1), B.norm(dim=1)
-    used = (length_A > 0) & (length_B > 0) & (share > 0)
-    A, B, share = A[used], B[used], share[used]
-    if balance:
-        stretch = (length_B[used] / length_A[used]).sqrt()[:, None]
-        A, B = A * stretch, B / stretch
-    return torch.cat([A, B], dim=1), share
+    rows, columns = row_norms(A), row_norms(B)
+    stretch = (columns / rows).sqrt()[:, None] if balance else torch.ones_like(A[:, :1])
+    units = torch.cat([A * stretch, B / stretch], dim=1)
+    used = (rows > 0) & (columns > 0) & (share > 0)
+    return units[used], share[used]
 
 
-def _centroids(units: Tensor, share: Tensor, labels: Tensor, *, stretch: bool) -> Tensor:
+def _centroids(
+    units: Tensor, share: Tensor, labels: Tensor, *, stretch: bool
+) -> Tensor:
     """Average the units of each label, in the order of the labels."""
     rows: list[Tensor] = []
     for label in range(int(labels.max()) + 1 if len(labels) else 0):
@@ -100,8 +104,8 @@ def _centroids(units: Tensor, share: Tensor, labels: Tensor, *, stretch: bool) -
         part = share[mine] / share[mine].sum()
         centroid = part @ units[mine]
         if stretch:
-            norm = part @ units[mine].norm(dim=1)
+            length = part @ row_norms(units[mine])
             # Units that cancel exactly leave no direction to stretch.
-            centroid = centroid * (norm / centroid.norm().clamp_min(1e-30))
+            centroid = centroid * (length / max(norm(centroid), 1e-30))
         rows.append(centroid)
     return torch.stack(rows) if rows else units

@@ -30,7 +30,10 @@ def mix(updates: Sequence[LowRank], weights: Sequence[float]) -> LowRank:
     inputs = check_inputs("mix", updates, weights)
     A = torch.cat([update.A for update in inputs.updates])
     B = torch.cat(
-        [w * update.B for update, w in zip(inputs.updates, inputs.weights, strict=True)],
+        [
+            w * update.B
+            for update, w in zip(inputs.updates, inputs.weights, strict=True)
+        ],
         dim=1,
     )
     return as_dtype(LowRank(A, B), inputs.dtype)

@@ -17,8 +17,8 @@ def plain_config(
     """Describe plain LoRA layers with scale 1, as PEFT's ``adapter_config.json`` does.
 
     Args:
-        configs: The configs of the adapters it came from; the first that has a key wins,
-            and ``modules_to_save`` are put together.
+        configs: The configs of the adapters it came from; the first that has a key
+            wins, and ``modules_to_save`` are put together.
         layers: Layer name -> update. Ranks may differ: they become a rank pattern, and
             the same alpha pattern, so that alpha / r is 1 everywhere.
 

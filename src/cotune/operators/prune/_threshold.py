@@ -97,7 +97,7 @@ def _integer(dtype: torch.dtype) -> torch.dtype:
 
 
 def _digits(tensor: Tensor, dtype: torch.dtype, shift: int, prefix: int) -> Tensor:
-    """Count the 16-bit digits at ``shift`` of the entries that begin with ``prefix``."""
+    """Count the 16-bit digits at ``shift`` of entries that begin with ``prefix``."""
     if not torch.isfinite(tensor).all():
         raise ConfigError(
             "magnitude: entries must be finite, got NaN or infinity. "

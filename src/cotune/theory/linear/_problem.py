@@ -132,24 +132,6 @@ def draw_problems(
     return Problem(X=X, Y=truth @ X + noise * E, model=model, truth=truth)
 
 
-def relative_error(
-    update: Float[Tensor, "seeds users d_out d_in"],
-    truth: Float[Tensor, "seeds users d_out d_in"],
-) -> Float[Tensor, " seeds"]:
-    """Return ||update - truth||_F / ||truth||_F over all users of a problem.
-
-    Args:
-        update: Fitted matrices; (seeds, 1, d_out, d_in) stands for one for all.
-        truth: True matrices.
-
-    Returns:
-        One number per seed; infinite where a fit has diverged.
-    """
-    gap = (update - truth).square().sum(dim=(1, 2, 3)).sqrt()
-    error = gap / truth.square().sum(dim=(1, 2, 3)).sqrt()
-    return error.nan_to_num(nan=float("inf"))
-
-
 def _draw_one(
     generator: torch.Generator,
     sizes: tuple[int, int, int, int, int],
@@ -162,7 +144,10 @@ def _draw_one(
     S = _draw_cores(generator, users, rank, *core)
     X = _normal(generator, users, d_in, samples)
     E = _normal(generator, users, d_out, samples)
-    left, right = _normal(generator, users, d_out, 1), _normal(generator, users, 1, d_in)
+    left, right = (
+        _normal(generator, users, d_out, 1),
+        _normal(generator, users, 1, d_in),
+    )
     extra = left @ right
     size = unshared * torch.linalg.matrix_norm(B @ S @ A)
     extra = extra * (size / torch.linalg.matrix_norm(extra))[:, None, None]

@@ -1,0 +1,164 @@
+"""A new task for a trained bank, trained alone while the rest stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from .._errors import ConfigError, unknown_name
+from ._config import CoTuneConfig
+from ._layer import CollaborativeLayer
+
+
+def add_task(
+    model: nn.Module,
+    task: str,
+    *,
+    adapter_name: str = "default",
+    copy_from: str | None = None,
+    freeze_rest: bool = True,
+) -> None:
+    """Add a task to a bank, by default with all that was trained before frozen.
+
+    The new core (CoLoRA, MTL-LoRA), factor (ALoRA by task) or mixture (MTL-LoRA)
+    begins as the mean of the tasks there are; the new pair of ``dual`` begins with a
+    random A and B = 0. Make a new optimizer afterwards: the tensors are new ones.
+
+    Args:
+        model: A model with a cotune adapter. Changed in place.
+        task: Name of the new task.
+        adapter_name: Which bank.
+        copy_from: Begin as this task instead.
+        freeze_rest: Train the new task alone. Its rows get gradients; no optimizer,
+            with or without weight decay, can change what the other tasks compute.
+
+    Raises:
+        ConfigError: No such adapter, no parts per task, a known name, or an unknown
+            ``copy_from``.
+
+    Source: CoLoRA (arXiv:2602.07218): a new user fits S alone, r^2 numbers per layer.
+    """
+    layers = list(_layers(model, adapter_name))
+    config = layers[0].specs[adapter_name].config
+    _check(config, task, copy_from)
+    source = None if copy_from is None else (config.tasks or []).index(copy_from)
+    config.tasks = [*(config.tasks or []), task]
+    for layer in layers:
+        _grow(layer, adapter_name, source)
+        if freeze_rest:
+            _freeze_but_last(layer, adapter_name)
+
+
+def train_all_tasks(model: nn.Module, adapter_name: str = "default") -> None:
+    """Undo the freezing of :func:`add_task`: every factor is trained again.
+
+    Args:
+        model: A model with a cotune adapter. Changed in place.
+        adapter_name: Which bank.
+
+    Raises:
+        ConfigError: No such adapter.
+    """
+    for layer in _layers(model, adapter_name):
+        _settle(layer, adapter_name)
+        layer.frozen_factors.pop(adapter_name, None)
+        layer.set_adapter(layer.active_adapters)
+
+
+def _layers(model: nn.Module, adapter_name: str) -> Iterator[CollaborativeLayer]:
+    known: set[str] = set()
+    found = False
+    for module in model.modules():
+        if isinstance(module, CollaborativeLayer):
+            known |= module.specs.keys()
+            if adapter_name in module.specs:
+                found = True
+                yield module
+    if not found:
+        raise ConfigError(unknown_name("adapter", adapter_name, sorted(known)))
+
+
+def _check(config: CoTuneConfig, task: str, copy_from: str | None) -> None:
+    tasks = config.tasks or []
+    if not (config.needs_tasks or "tasks" in (config.num_A, config.num_B)):
+        raise ConfigError(
+            f"add_task: the adapter must have parts per task, got method "
+            f"'{config.method}', which has none. Use it for the new task as it is."
+        )
+    if task in tasks:
+        raise ConfigError(f"add_task: {task!r} is there already, among {tasks}.")
+    if copy_from is not None and copy_from not in tasks:
+        raise ConfigError(f"copy_from: {unknown_name('task', copy_from, tasks)}")
+
+
+def per_task_rows(config: CoTuneConfig) -> dict[str, int]:
+    """Return which factors have rows per task: name -> number of shared rows first."""
+    coupling = config.coupling_object
+    rows = {"core": 0} if config.core != "none" else {}
+    if coupling.weight_per_task:
+        rows["weight"] = 0
+    for bank, size in (("A", config.num_A), ("B", config.num_B)):
+        if size == "tasks":
+            rows[bank] = rows[f"{bank}0"] = coupling.shared_factors
+    return rows
+
+
+def _grow(layer: CollaborativeLayer, adapter_name: str, source: int | None) -> None:
+    _settle(layer, adapter_name)
+    spec = layer.specs[adapter_name]
+    fresh = spec.config.coupling_object.shared_factors > 0 and source is None
+    for factor, shared in per_task_rows(spec.config).items():
+        bank = getattr(layer, f"cotune_{factor}")
+        if adapter_name not in bank or _is_one_copy(factor, bank[adapter_name]):
+            continue
+        old = bank[adapter_name]
+        own = old.detach()[shared:]
+        row = own.mean(0) if source is None else own[source]
+        if fresh and factor in ("A", "B"):
+            row = _fresh_row(factor, row)
+        grown = torch.cat([old.detach(), row.unsqueeze(0)])
+        bank[adapter_name] = nn.Parameter(grown, requires_grad=old.requires_grad)
+    tasks = tuple(spec.config.tasks or ())
+    layer.specs[adapter_name] = replace(spec, tasks=tasks)
+
+
+def _is_one_copy(factor: str, value: Tensor) -> bool:
+    return factor in ("A0", "B0") and len(value) == 1
+
+
+def _fresh_row(factor: str, like: Tensor) -> Tensor:
+    if factor == "B":
+        return torch.zeros_like(like)
+    return nn.init.kaiming_uniform_(torch.empty_like(like), a=5**0.5)
+
+
+def _freeze_but_last(layer: CollaborativeLayer, adapter_name: str) -> None:
+    rows = per_task_rows(layer.specs[adapter_name].config)
+    kept: dict[str, tuple[Tensor, Tensor]] = {}
+    frozen: list[str] = []
+    for name in layer.adapter_layer_names:
+        bank = getattr(layer, name)
+        if adapter_name not in bank:
+            continue
+        if name.removeprefix("cotune_") not in rows:
+            frozen.append(name)
+            continue
+        value = bank[adapter_name].detach()
+        live = torch.zeros(len(value), *[1] * (value.ndim - 1), dtype=torch.bool)
+        live[-1] = True
+        kept[name] = (live, value.clone())
+    layer.kept_rows[adapter_name] = kept
+    layer.frozen_factors[adapter_name] = tuple(frozen)
+    layer.set_adapter(layer.active_adapters)
+
+
+def _settle(layer: CollaborativeLayer, adapter_name: str) -> None:
+    """Write kept rows into the parameters, so that they need no keeping."""
+    for name in layer.kept_rows.get(adapter_name, {}):
+        whole = layer.factor(name.removeprefix("cotune_"), adapter_name)
+        assert whole is not None
+        getattr(layer, name)[adapter_name].data.copy_(whole.detach())
+    layer.kept_rows.pop(adapter_name, None)

@@ -1,0 +1,62 @@
+"""Tasks: where their rows lie, what a row must hold, how rows become batches."""
+
+from __future__ import annotations
+
+from ._collate import COLLATORS, Collator, Padding, build_collator
+from ._data import DataSpec, list_tasks, load_data
+from ._discover import FolderSpec, discover
+from ._encode import ENCODERS, Context, encode_task, get_part
+from ._encode_classes import join_labels
+from ._faults import RowError, RowFault
+from ._load import LeakageWarning, Task, load_tasks
+from ._metrics import METRICS, Metric
+from ._mixture import MIXTURES, MixtureSpec
+from ._readers import READERS, RawRow
+from ._rows import FieldSpec
+from ._sampler import MixtureSampler
+from ._seed import make_generator
+from ._source import SourceSpec
+from ._split import LimitSpec
+from ._task import TaskSpec
+from ._template import TemplateSpec, fill_template
+from ._tokens import IGNORED, EncodeSpec, Tokens, get_pad_id
+
+__all__ = [
+    "COLLATORS",
+    "ENCODERS",
+    "IGNORED",
+    "METRICS",
+    "MIXTURES",
+    "READERS",
+    "Collator",
+    "Context",
+    "DataSpec",
+    "EncodeSpec",
+    "FieldSpec",
+    "FolderSpec",
+    "LeakageWarning",
+    "LimitSpec",
+    "Metric",
+    "MixtureSampler",
+    "MixtureSpec",
+    "Padding",
+    "RawRow",
+    "RowError",
+    "RowFault",
+    "SourceSpec",
+    "Task",
+    "TaskSpec",
+    "TemplateSpec",
+    "Tokens",
+    "build_collator",
+    "discover",
+    "encode_task",
+    "fill_template",
+    "get_pad_id",
+    "get_part",
+    "join_labels",
+    "list_tasks",
+    "load_data",
+    "load_tasks",
+    "make_generator",
+]

@@ -1,0 +1,105 @@
+"""The data section of a recipe, and the tasks that it describes."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from ._discover import FolderSpec, discover
+from ._load import Task, check_names, load_tasks
+from ._mixture import MixtureSpec
+from ._spec import Spec
+from ._split import LimitSpec
+from ._task import OnBadRow, TaskSpec
+from ._tokens import EncodeSpec
+
+
+class DataSpec(Spec):
+    """Tasks, how they are mixed, and how they become tokens."""
+
+    root: str | None = Field(
+        default=None,
+        description="Folder that relative paths start at. None: the current folder.",
+    )
+    folders: tuple[FolderSpec, ...] = Field(
+        default=(),
+        description="Folders in which tasks are found; a plain text is a path.",
+    )
+    tasks: tuple[TaskSpec, ...] = Field(default=(), description="Tasks, one by one.")
+    limits: LimitSpec = Field(
+        default=LimitSpec(),
+        description="Limits of every task that sets none of its own.",
+    )
+    validation_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Part of the training rows cut off for validation, in [0, 1), for "
+        "tasks that set none of their own and have no validation file.",
+    )
+    on_bad_row: OnBadRow = Field(
+        default="error",
+        description="error: a bad row stops the run, and all are listed. skip: bad "
+        "rows are left out and logged. For tasks that do not say.",
+    )
+    mixture: MixtureSpec = Field(
+        default=MixtureSpec(),
+        description="How training rows of several tasks are mixed.",
+    )
+    encode: EncodeSpec = Field(
+        default=EncodeSpec(), description="How rows become tokens."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.folders:
+            check_names([task.name for task in self.tasks])
+        return self
+
+
+def list_tasks(data: DataSpec) -> list[TaskSpec]:
+    """List all tasks of a recipe: those found in folders, then those spelled out.
+
+    Args:
+        data: The data section.
+
+    Returns:
+        The tasks, with the limits and rules of the section where they set none.
+
+    Raises:
+        ConfigError: No task, names that repeat, or a folder that cannot be used.
+    """
+    found = [task for folder in data.folders for task in discover(folder, data.root)]
+    tasks = [*found, *data.tasks]
+    check_names([task.name for task in tasks])
+    return [_fill_in(task, data) for task in tasks]
+
+
+def load_data(data: DataSpec, *, seed: int = 0) -> list[Task]:
+    """Read and check the rows of all tasks of a recipe.
+
+    Args:
+        data: The data section.
+        seed: As in :func:`load_tasks`.
+
+    Returns:
+        The tasks: those found in folders, then those spelled out.
+
+    Raises:
+        ConfigError: As :func:`list_tasks` and :func:`load_tasks`.
+    """
+    return load_tasks(list_tasks(data), data.root, seed=seed)
+
+
+def _fill_in(task: TaskSpec, data: DataSpec) -> TaskSpec:
+    limits = {
+        name: limit if own is None else own
+        for (name, own), (_, limit) in zip(task.limits, data.limits, strict=True)
+    }
+    filled: dict[str, Any] = {"limits": LimitSpec(**limits)}
+    if task.on_bad_row is None:
+        filled["on_bad_row"] = data.on_bad_row
+    if task.validation_share is None:
+        filled["validation_share"] = data.validation_share
+    return task.model_copy(update=filled)

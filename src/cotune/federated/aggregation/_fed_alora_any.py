@@ -1,0 +1,148 @@
+"""Fed-ALoRA for clients of any ranks: a shared accumulator of equal shape for all."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal
+
+from torch import Tensor
+
+from ..._adapter import LowRank
+from ..._errors import ConfigError
+from ._aggregator import Aggregator
+from ._mean import Mean
+from ._packet import Cohort, Layers, Packet, Received, Seat, Shapes, Site, Tensors
+
+
+class FedALoRAAny(Aggregator):
+    """Sum what clients of any rank learnt into one B0: B0 += sum p_k B2_k B1_k.
+
+    Client k computes y = W0 x + s (B0 + B2 B1) M_k A_k x, with A_k (r_k, d_in) and M_k
+    (d_m, r_k) its own for good. Each round it draws B1 (r_k, d_m) afresh (Kaiming),
+    sets B2 (d_out, r_k) = 0, and trains A, M, B1 and B2. Its update has rank at most
+    min(r_k, d_m). All clients have one scale s (alpha_k = 2 r_k gives s = 2).
+
+    Args:
+        form: What is sent. ``product``: dB = B2 B1, one shape for all ranks and a
+            linear sum, so clipping, noise and secure aggregation apply. ``factors``: B1
+            and B2, smaller where r_k (d_m + d_out) < d_m d_out; the server multiplies
+            them. It still streams, but is no longer linear in what is sent.
+        width: d_m, the width that all clients share, at least 1.
+
+    Raises:
+        ConfigError: An unknown form, or a width below 1.
+
+    Source: arXiv:2509.25414, Fed-ALoRA, heterogeneous ranks. Differs: A_k and M_k
+    persist over rounds (the released code draws A, M, B1, B2 anew each round, so the
+    accumulator meets a new basis every time); the product may be sent.
+    """
+
+    shared = ("B1", "B2")
+    private = ("A", "M")
+    frozen = ("B0",)
+    restart = ("B1", "B2")
+    exact = "sum"
+    equal_ranks = False
+
+    def __init__(
+        self, *, form: Literal["product", "factors"] = "product", width: int = 16
+    ) -> None:
+        if form not in ("product", "factors"):
+            raise ConfigError(
+                f"fed-alora-any: form must be product or factors, got {form!r}."
+            )
+        if width < 1:
+            raise ConfigError(f"fed-alora-any: width must be at least 1, got {width}.")
+        self.form = form
+        self.width = width
+        self.linear = form == "product"
+        self.equal_uploads = form == "product"
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """Return the role of the product, or those of the factors."""
+        return ("dB",) if self.form == "product" else ("B1", "B2")
+
+    def up_shapes(self, site: Site, rank: int) -> Shapes:
+        """Return dB (d_out, d_m), or B1 (r_k, d_m) and B2 (d_out, r_k)."""
+        if self.form == "product":
+            return {"dB": (site.d_out, self.width)}
+        return {"B1": (rank, self.width), "B2": (site.d_out, rank)}
+
+    def down_shapes(self, site: Site, rank: int, cohort: Cohort) -> Shapes:
+        """Return B0 (d_out, d_m), whatever the rank."""
+        del rank, cohort
+        return {"B0": (site.d_out, self.width)}
+
+    def upload(self, own: Packet) -> Packet:
+        """Send B2 B1, multiplied out per layer, or the two factors."""
+        factors = own.pick(self.shared)
+        return _multiply(factors) if self.form == "product" else factors
+
+    def receive(self, got: Packet, seat: Seat) -> Received:
+        """Load B0; the client then restarts B1 and B2."""
+        del seat
+        return Received(got.layers)
+
+    def start(self, first: Packet) -> Packet:
+        """Take B0 of the start, zero in a fresh adapter."""
+        state = first.pick(self.frozen)
+        for layer, tensors in state.layers.items():
+            if tensors["B0"].shape[1] != self.width:
+                raise ConfigError(
+                    f"fed-alora-any: B0 of layer {layer!r} must have {self.width} "
+                    f"columns, got {tensors['B0'].shape[1]}. Set `width` to that."
+                )
+        return state
+
+    def step(self, state: Packet) -> Mean:
+        """Average the products and add the mean to B0."""
+        before = _multiply if self.form == "factors" else None
+        return Mean(state, before, partial(_add, state.layers))
+
+    def expected(self, state: Tensors, sent: Tensors) -> Shapes:
+        """Return the shapes for the width of the state and the rank that was sent."""
+        d_out, width = state["B0"].shape
+        if self.form == "product":
+            return {"dB": (d_out, width)}
+        rank = sent["B1"].shape[0]
+        return {"B1": (rank, width), "B2": (d_out, rank)}
+
+    def _check_scale(self, state: Packet, client: str, packet: Packet) -> None:
+        # Ranks differ, the scale must not: B0 is one tensor, in one unit.
+        if packet.scale != state.scale:
+            raise ConfigError(
+                f"add: client {client!r}: scale must be {state.scale}, got "
+                f"{packet.scale}. Set lora_alpha to scale x rank on every client."
+            )
+
+
+def personal_update(own: Tensors, scale: float) -> LowRank:
+    """Write one client's layer as a plain update, rank at most min(r_k, d_m).
+
+    Args:
+        own: A (r_k, d_in), M (d_m, r_k), B0 (d_out, d_m), B1 (r_k, d_m) and B2
+            (d_out, r_k).
+        scale: s.
+
+    Returns:
+        B = s (B0 + B2 B1) M of shape (d_out, r_k), and A, not copied.
+    """
+    return LowRank(A=own["A"], B=scale * (own["B0"] + product(own)) @ own["M"])
+
+
+def product(own: Tensors) -> Tensor:
+    """Return dB = B2 B1, shape (d_out, d_m)."""
+    return own["B2"] @ own["B1"]
+
+
+def _multiply(factors: Packet) -> Packet:
+    layers = {layer: {"dB": product(own)} for layer, own in factors.layers.items()}
+    return Packet(layers, factors.scale)
+
+
+def _add(state: Layers, mean: Layers) -> Layers:
+    return {
+        layer: {"B0": tensors["B0"].double() + mean[layer]["dB"].double()}
+        for layer, tensors in state.items()
+    }

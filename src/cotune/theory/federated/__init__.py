@@ -1,0 +1,1 @@
+"""Linear toys of federated training, without a federation engine."""

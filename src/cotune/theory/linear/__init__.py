@@ -1,0 +1,1 @@
+"""CoLoRA on heterogeneous linear regression."""
