@@ -54,6 +54,7 @@ NAMES, COLOURS, SHAPES, NUMBERS, DAYS, LABELS, ORDINALS = (
         w.NAMES, w.COLOURS, w.SHAPES, w.NUMBERS, w.DAYS, w.LABELS, w.ORDINALS,
     )
 )  # fmt: skip
+ALL_WORDS = w.vocabulary()
 ANSWERS = COLOURS + SHAPES + NUMBERS + DAYS + LABELS
 
 
@@ -152,8 +153,7 @@ def list_neighbour(rng: random.Random) -> Document:
         return Document(f"{given}. after {first}?", second)
     if form == 1:
         return Document(f"{given}. before {second}?", first)
-    place = min(place, 3)
-    return Document(f"{given}. which place has {words[place]}?", ORDINALS[place])
+    return Document(f"{given}. which place has {first}?", ORDINALS[place])
 
 
 def list_copy(rng: random.Random) -> Document:
@@ -162,7 +162,7 @@ def list_copy(rng: random.Random) -> Document:
     if form == 2:
         letters = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 5)))
         return Document(f"copy {letters}:", letters)
-    words = rng.sample(list(MEMBER), rng.randint(2, 4))
+    words = rng.sample(ALL_WORDS, rng.randint(2, 4))
     if form == 0:
         return Document(f"copy {_list(words)}:", _list(words))
     return Document(f"backwards {_list(words)}:", _list(words[::-1]))
@@ -225,7 +225,7 @@ def story(rng: random.Random) -> Document:
         (
             ("who?", name),
             ("where?", place),
-            ("when?" if False else "which day?", day),
+            ("which day?", day),
             ("which thing?", noun),
             ("what kind of thing?", KIND[CATEGORY[noun]]),
             ("which class?", CATEGORY[noun]),
@@ -313,7 +313,7 @@ MIXTURE: dict[Maker, float] = {
     same_class: 1.0,
     quality_fact: 1.5,
     list_place: 1.5,
-    list_neighbour: 1.0,
+    list_neighbour: 1.5,
     list_copy: 0.5,
     list_count: 0.5,
     list_class: 1.0,

@@ -48,7 +48,7 @@ def read_adapter(folder: str | os.PathLike[str]) -> Adapter:
             are not finite (when the layer is read); or another PEFT method.
     """
     folder = Path(folder)
-    config = _read_config(folder)
+    config = read_config(folder)
     keys = _read_keys(folder / WEIGHTS)
     kind = str(config.get("peft_type"))
     if kind not in ("COTUNE", "LORA"):
@@ -158,7 +158,12 @@ class FileLayers(Mapping[str, Factors]):
         return 0 if self._config["peft_type"] == "LORA" else -1
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read ``adapter_config.json``.
+
+    Raises:
+        AdapterFileError: It is missing, or not a JSON object.
+    """
     path = folder / CONFIG
     if not path.exists():
         raise AdapterFileError(

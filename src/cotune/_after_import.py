@@ -8,7 +8,7 @@ type. So the registration waits for PEFT.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
@@ -43,12 +43,12 @@ class _Watcher(MetaPathFinder):
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,
+        path: Iterable[str] | None,
         target: ModuleType | None = None,
     ) -> ModuleSpec | None:
         if fullname != self.package:
             return None
-        spec = PathFinder.find_spec(fullname, path, target)
+        spec = PathFinder.find_spec(fullname, None, target)
         if spec is not None and spec.loader is not None:
             spec.loader = _ActingLoader(spec.loader, self)
         return spec

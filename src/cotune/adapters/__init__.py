@@ -3,11 +3,16 @@
 Importing this package registers the adapter type ``COTUNE`` with PEFT.
 """
 
+# PEFT first and whole: as soon as it is imported, our type is registered, which needs
+# modules of this package that must not be half imported then.
+import peft  # noqa: F401
+
 from ._add_task import add_task, train_all_tasks
 from ._balance import RouterStats, RouterUsage, average_shares, watch_routers
-from ._config import CoTuneConfig
+from ._config import CoTuneConfig, has_task_parts
 from ._core import CORES
 from ._coupling import COUPLINGS
+from ._explain import FactorLine, explain_adapter, explain_model
 from ._layer import CollaborativeLayer
 from ._methods import METHODS, Method, find_method
 from ._presets import (
@@ -39,6 +44,7 @@ __all__ = [
     "CoTuneModel",
     "CollaborativeLayer",
     "DualConfig",
+    "FactorLine",
     "HydraLoRAConfig",
     "MTLLoRAConfig",
     "Method",
@@ -47,7 +53,10 @@ __all__ = [
     "RouterUsage",
     "add_task",
     "average_shares",
+    "explain_adapter",
+    "explain_model",
     "find_method",
+    "has_task_parts",
     "mixed_training",
     "register",
     "resolve",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -65,7 +64,16 @@ class RouterStats:
         spec = layer.specs[adapter_name]
         self._labels = self._state.labels(spec.tasks)
         self._mask = self._state.attention_mask
-        self._seen[self._names[id(layer)]] = _Seen(shares, spec.tasks)
+        self._seen[self.name_of(layer)] = _Seen(shares, spec.tasks)
+
+    def name_of(self, layer: nn.Module) -> str:
+        """Return the name of a layer in the model."""
+        return self._names[id(layer)]
+
+    def mean_shares(self, shares: Tensor) -> Float[Tensor, " experts"]:
+        """Return the mean over all tokens that are no padding."""
+        flat, weights = self._flat(shares)
+        return weights @ flat
 
     def balance_loss(self) -> Float[Tensor, ""]:
         """Return E * sum_e f_e P_e, averaged over the layers; 1 when balanced.
@@ -152,38 +160,52 @@ def watch_routers(model: nn.Module) -> Iterator[RouterStats]:
         state.watch = before
 
 
-@torch.no_grad()
 def average_shares(
-    model: nn.Module, batches: Iterable[Mapping[str, Any]]
+    model: nn.Module, run: Callable[[], object]
 ) -> dict[str, Float[Tensor, " experts"]]:
-    """Average every router's shares over batches, as a stand-in for exporting.
+    """Average every router's shares over some calls, as a stand-in for exporting.
 
     Args:
-        model: A model with a routed adapter. Run as it is, without gradients.
-        batches: Keyword arguments of the model's forward, one mapping per batch.
+        model: A model with a routed adapter.
+        run: Calls the model, e.g. on all rows of a task. Called once, without gradients.
 
     Returns:
-        Layer name (as in the base model) -> mean share of every expert, each batch
-        counting alike.
+        Layer name (as in the base model) -> mean share of every expert; each call of
+        the model counts alike, padding does not count.
 
     Raises:
-        ConfigError: No batches, or the adapter has no router.
+        ConfigError: The model was not called, or the adapter has no router.
     """
-    sums: dict[str, Tensor] = {}
-    count = 0
-    with watch_routers(model) as stats:
-        for batch in batches:
-            model(**batch)
-            count += 1
-            for name, usage in stats.usage().items():
-                sums[name] = sums.get(name, torch.zeros(())) + usage.shares.mean(0)
-    if not sums:
+    sums = _ShareSums(model)
+    state = find_state(model)
+    before, state.watch = state.watch, sums
+    try:
+        with torch.no_grad():
+            run()
+    finally:
+        state.watch = before
+    if not sums.totals:
         raise ConfigError(
-            f"average_shares: needs a routed adapter and at least one batch, got "
-            f"{count} batches and no router."
+            "average_shares: needs a routed adapter whose model is called, got no "
+            "router at work. Exporting needs no averages without a router."
         )
-    return {_base_name(name): total / count for name, total in sums.items()}
+    return {name: total / sums.calls for name, total in sums.totals.items()}
 
 
-def _base_name(name: str) -> str:
-    return name.removeprefix("base_model.model.")
+class _ShareSums:
+    """Adds up mean shares, per layer, over all forward passes."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._stats = RouterStats(model, find_state(model))
+        self.totals: dict[str, Tensor] = {}
+        self.calls = 0
+
+    def begin(self) -> None:
+        self._stats.begin()
+        self.calls += 1
+
+    def see(self, layer: nn.Module, adapter_name: str, shares: Tensor) -> None:
+        self._stats.see(layer, adapter_name, shares)
+        name = self._stats.name_of(layer).removeprefix("base_model.model.")
+        mean = self._stats.mean_shares(shares)
+        self.totals[name] = self.totals.get(name, torch.zeros_like(mean)) + mean

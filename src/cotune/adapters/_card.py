@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from .._files import write_text
+
 HEADING = "## How to load this adapter"
 SECTION = f"""{HEADING}
 
@@ -34,6 +36,4 @@ def add_loading_section(folder: str | os.PathLike[str]) -> None:
     text = card.read_text(encoding="utf-8")
     if HEADING in text:
         return
-    draft = card.with_suffix(".md.tmp")
-    draft.write_text(f"{text.rstrip()}\n\n{SECTION}", encoding="utf-8")
-    os.replace(draft, card)
+    write_text(card, f"{text.rstrip()}\n\n{SECTION}")

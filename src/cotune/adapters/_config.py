@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,7 +110,7 @@ class CoTuneConfig(PeftConfig):
         self.tasks = list(self.tasks or [])
         self.rank_pattern = dict(self.rank_pattern or {})
         self.alpha_pattern = dict(self.alpha_pattern or {})
-        faults = list(self._name_faults())
+        faults = [*self._name_faults(), *_number_faults(self)]
         if not faults:
             self._fill_from_method()
             faults = list(self._value_faults())
@@ -165,7 +165,6 @@ class CoTuneConfig(PeftConfig):
                 yield f"{name}: {unknown_name(name, value, known)}"
 
     def _value_faults(self) -> Iterator[str]:
-        yield from _number_faults(self)
         yield from _task_faults(self)
         if self.bias != "none":
             yield f"bias: must be 'none', got {self.bias!r}. Biases are not trained."
@@ -175,6 +174,12 @@ class CoTuneConfig(PeftConfig):
             yield str(error)
 
 
+def has_task_parts(config: Mapping[str, Any]) -> bool:
+    """Return whether the adapter of a config file computes tasks differently."""
+    core, coupling = config.get("core") or "none", config.get("coupling") or "full"
+    return core != "none" or COUPLINGS[coupling]().needs_tasks
+
+
 def _size(value: int | str | None) -> BankSize:
     return "tasks" if value == "tasks" else int(value or 0)
 
@@ -182,8 +187,8 @@ def _size(value: int | str | None) -> BankSize:
 def _number_faults(config: CoTuneConfig) -> Iterator[str]:
     for name in ("num_A", "num_B", "r"):
         value = getattr(config, name)
-        per_task = value == "tasks" and name != "r"
-        if not per_task and not (_is_int(value) and value >= 1):
+        left_open = value in (None, "tasks") and name != "r"
+        if not left_open and not (_is_int(value) and value >= 1):
             yield f"{name}: must be a whole number >= 1, got {value!r}."
     for layer, rank in (config.rank_pattern or {}).items():
         if not (_is_int(rank) and rank >= 1):

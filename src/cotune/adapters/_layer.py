@@ -12,6 +12,7 @@ Layout of the parameters of one adapter (one bank), by name:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from ._coupling import Plan, mix_bank
 from ._product import Term, collaborate, update
 from ._resolve import resolve
 from ._start import STARTS, StartShape
-from ._tasks import TaskState
+from ._tasks import TaskState, rows_of
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,16 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
     ) -> None:
         """Make adapters active and trainable, but for factors that were frozen."""
         super().set_adapter(adapter_names, inference_mode=inference_mode)
+        self._freeze_again()
+
+    def set_requires_grad(
+        self, adapter_names: str | Sequence[str], requires_grad: bool = True
+    ) -> None:
+        """Make adapters trainable or not, but for factors that were frozen."""
+        super().set_requires_grad(adapter_names, requires_grad)
+        self._freeze_again()
+
+    def _freeze_again(self) -> None:
         for adapter, factors in self.frozen_factors.items():
             for factor in factors:
                 getattr(self, factor)[adapter].requires_grad_(False)
@@ -197,8 +208,9 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         asleep = asleep or (self.switched_off and self.training)
         if asleep or x.numel() == 0:
             return self.base_layer(x, *args, **kwargs)
-        if self.state.adapter_names is not None:
-            return self._mixed_adapters(x, *args, **kwargs)
+        mixed = self.state.names_of_samples()
+        if mixed is not None:
+            return self._mixed_adapters(mixed, x, *args, **kwargs)
         if not names:
             return self.base_layer(x, *args, **kwargs)
         terms = [self._term(name, x) for name in names]
@@ -246,29 +258,34 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
             return None
         default = spec.config.default_task
         tasks = self.state.rows(spec.tasks, default, x.device)
-        if rows is not None and len(tasks) > 1:
-            tasks = tasks.index_select(0, rows)
-        if (x.numel() // x.shape[-1]) % len(tasks):
+        # Flat inputs hold the tokens of all samples; else the first axis is the batch.
+        samples = len(x) if x.ndim > 2 else x.numel() // x.shape[-1]
+        if samples % len(tasks):
             raise ConfigError(
                 f"tasks: must name one task per sample, got {len(tasks)} tasks for an "
                 f"input of shape {tuple(x.shape)}."
             )
-        return tasks
+        if rows is None or len(tasks) == 1:
+            return tasks
+        return tasks.repeat_interleave(len(x) // len(tasks)).index_select(0, rows)
 
-    def _mixed_adapters(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        names = self.state.adapter_names or []
-        if len(names) != len(x):
+    def _mixed_adapters(
+        self, names: list[str], x: Tensor, *args: Any, **kwargs: Any
+    ) -> Tensor:
+        if len(x) % len(names):
             raise ConfigError(
                 "adapter_names: must have one name per sample, got "
                 f"{len(names)} names for {len(x)} samples."
             )
+        # Beams, repeated samples and flattened tokens of one sample lie side by side.
+        names = [name for name in names for _ in range(len(x) // len(names))]
         y = self.base_layer(x, *args, **kwargs)
         for name in dict.fromkeys(names):
             if name in self.specs:
                 picks = [row for row, other in enumerate(names) if other == name]
                 rows = torch.tensor(picks, device=x.device)
-                part = x.index_select(0, rows)
-                added = update(part, self._term(name, part, rows))
+                term = self._term(name, x, rows)
+                added = update(x.index_select(0, rows), term)
                 y = y.index_add(0, rows, added.to(y.dtype))
         return y
 
@@ -303,7 +320,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         return Factors(scale=self.specs[adapter_name].scale, **read)
 
     def low_rank(self, adapter_name: str, task: str | None = None) -> LowRank:
-        """Return one task's update as a plain pair, in fp32.
+        """Return one task's update as a plain pair, in fp32 or better.
 
         Args:
             adapter_name: Whose.
@@ -317,9 +334,12 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         if spec.config.needs_tasks:
             default = spec.config.default_task
             task = task or self.state.single_task(default)
-            row = None if task is None else spec.tasks.index(task)
+            row = None if task is None else int(rows_of(task, spec.tasks))
         factors = self.factors(adapter_name)
-        wide = {name: value.float() for name, value in factors.tensors().items()}
+        wide = {
+            name: value.to(torch.promote_types(value.dtype, torch.float32))
+            for name, value in factors.tensors().items()
+        }
         factors = Factors(scale=factors.scale, **wide)
         return resolve(factors, str(spec.config.coupling), str(spec.config.core), row)
 
@@ -353,7 +373,8 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
             ConfigError: A router decides per token, a task is needed, the base layer
                 is not a plain linear, or the result is not finite.
         """
-        names = [n for n in check_adapters_to_merge(self, adapter_names) if n in self.specs]
+        names = check_adapters_to_merge(self, adapter_names)
+        names = [name for name in names if name in self.specs]
         if not names:
             return
         base = self.get_base_layer()

@@ -113,7 +113,9 @@ def update(
     """
     grouped = _group(x, term)
     down, up = (_flatten(bank).to(x.dtype) for bank in (term.down, term.up))
-    dropped = F.dropout(grouped, term.dropout, training=True) if term.dropout else grouped
+    dropped = (
+        F.dropout(grouped, term.dropout, training=True) if term.dropout else grouped
+    )
     hidden = dropped @ down.mT
     out = _mix(hidden, _logits(grouped, term), term) @ up
     return out.reshape(*x.shape[:-1], up.shape[-1])
@@ -156,7 +158,9 @@ def _fast(x: Tensor, weight: Tensor, bias: Tensor | None, term: Term) -> Tensor:
         down = torch.cat([down, term.router.to(dtype)])
     y, hidden = _LinearAndDown.apply(grouped, weight, bias, down, keep, term.dropout)
     if joined:
-        hidden, logits = hidden.split([len(down) - len(term.router), len(term.router)], -1)
+        hidden, logits = hidden.split(
+            [len(down) - len(term.router), len(term.router)], -1
+        )
     else:
         logits = _logits(grouped, term)
     y = _AddUp.apply(y, _mix(hidden, logits, term), up)
@@ -239,7 +243,11 @@ def _gate(logits: Tensor | None, term: Term, blocks: Tensor) -> Tensor | None:
 
 
 class _LinearAndDown(torch.autograd.Function):
-    """(x W^T + b, dropout(x) A^T), with the frozen W; x is 2-D, or 3-D per sample."""
+    """(x W^T + b, dropout(x) A^T), with the frozen W; x is 2-D, or 3-D per sample.
+
+    The first output is always 2-D: of a 3-D input, ``F.linear`` returns a view, which
+    :class:`_AddUp` could not change in place.
+    """
 
     @staticmethod
     def forward(
@@ -255,7 +263,7 @@ class _LinearAndDown(torch.autograd.Function):
         ctx.inverse = 1.0 / (1.0 - dropout)
         ctx.set_materialize_grads(False)
         dropped = x if keep is None else (x * keep).mul_(ctx.inverse)
-        return F.linear(x, weight, bias), dropped @ down.mT
+        return F.linear(x.flatten(0, -2), weight, bias), dropped @ down.mT
 
     @staticmethod
     @once_differentiable
@@ -263,7 +271,10 @@ class _LinearAndDown(torch.autograd.Function):
         x, weight, down, keep = ctx.saved_tensors
         grad_x = grad_down = None
         if ctx.needs_input_grad[0]:
-            grad_x = torch.zeros_like(x) if grad_y is None else grad_y @ weight
+            if grad_y is None:
+                grad_x = x.new_zeros(x.shape)
+            else:
+                grad_x = (grad_y @ weight).view(x.shape)
             if grad_h is not None:
                 _add_product(grad_x, grad_h, down, keep, ctx.inverse)
         if ctx.needs_input_grad[3] and grad_h is not None:
@@ -275,23 +286,24 @@ class _LinearAndDown(torch.autograd.Function):
 
 
 class _AddUp(torch.autograd.Function):
-    """Add z B to y in place; y is the fresh output of :class:`_LinearAndDown`."""
+    """Add z B to y in place; y is the fresh 2-D output of :class:`_LinearAndDown`."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, z: Tensor, up: Tensor) -> Tensor:
         ctx.save_for_backward(z, up)
         ctx.mark_dirty(y)
-        _add_product(y, z, up, None, 1.0)
+        _add_product(y.view(*z.shape[:-1], -1), z, up, None, 1.0)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         z, up = ctx.saved_tensors
-        grad_z = grad @ up.mT if ctx.needs_input_grad[1] else None
+        grouped = grad.reshape(*z.shape[:-1], -1)
+        grad_z = grouped @ up.mT if ctx.needs_input_grad[1] else None
         grad_up = None
         if ctx.needs_input_grad[2]:
-            grad_up = z.mT @ grad
+            grad_up = z.mT @ grouped
             if grad_up.ndim > up.ndim:
                 grad_up = grad_up.sum(0)
         return grad, grad_z, grad_up

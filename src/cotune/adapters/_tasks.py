@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,8 +18,6 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from .._errors import ConfigError, unknown_name
-
-
 
 Tasks = str | Sequence[str] | Sequence[int] | Tensor
 """One name for all samples, or one name or row per sample."""
@@ -34,18 +33,27 @@ class RouterWatch(Protocol):
         """Be told the shares of one layer, (batch, tokens, experts)."""
 
 
+@dataclass(frozen=True)
+class _Call:
+    """What one call of the base model was told, for its recomputation in backward."""
+
+    tasks: Tasks | None
+    adapter_names: list[str] | None
+
+
 class TaskState:
     """Whose samples are in the batch that is being computed.
 
     Args:
         current: Tasks of the call in progress, or None.
+        adapter_names: Bank of every sample of the call in progress, or None.
     """
 
     def __init__(self) -> None:
         self.current: Tasks | None = None
         self._pinned: Tasks | None = None
-        self._replay: Tasks | None = None
-        self._rows: dict[tuple[str, ...], Tensor] = {}
+        self._replay: _Call | None = None
+        self._rows: dict[tuple[str, ...], tuple[Tasks, Tensor]] = {}
         self.adapter_names: list[str] | None = None
         self.mixed_training = False
         self.watch: RouterWatch | None = None
@@ -74,10 +82,16 @@ class TaskState:
                 f"must name one of {', '.join(names)}, got none. Pass tasks=[...] to "
                 "the model, use `with use_tasks(model, [...])`, or set default_task."
             )
-        if names not in self._rows:
-            self._rows[names] = rows_of(tasks, names)
-        self._rows[names] = self._rows[names].to(device)
-        return self._rows[names]
+        known, rows = self._rows.get(names, (None, None))
+        if rows is None or known is not tasks:
+            rows = rows_of(tasks, names)
+        self._rows[names] = tasks, rows.to(device)
+        return self._rows[names][1]
+
+    def names_of_samples(self) -> list[str] | None:
+        """Return the bank of every sample, or None if the active ones are meant."""
+        call = self._replayed()
+        return self.adapter_names if call is None else call.adapter_names
 
     def single_task(self, default: str | None) -> str | None:
         """Return the one task of all samples, or None if none is given.
@@ -99,7 +113,13 @@ class TaskState:
         """Return who wants to see a router's shares in this forward, or None."""
         if self.watch is None:
             return None
-        return partial(self.watch.see, layer, adapter_name)
+        return partial(self._see, layer, adapter_name)
+
+    def _see(self, layer: nn.Module, adapter_name: str, shares: Tensor) -> None:
+        # A loss on the shares reaches this layer before it reaches the call's output.
+        self._bring_back_at(shares)
+        if self.watch is not None:
+            self.watch.see(layer, adapter_name, shares)
 
     def labels(self, names: tuple[str, ...]) -> list[str] | None:
         """Return the task names of the call in progress, or None if it has none."""
@@ -112,17 +132,23 @@ class TaskState:
         return [names[t] if isinstance(t, int) and names else str(t) for t in tasks]
 
     def _known(self, default: str | None) -> Tasks | None:
-        for tasks in (self.current, self._pinned, self._replay):
+        call = self._replayed()
+        pinned = self._pinned if call is None else call.tasks
+        for tasks in (self.current, pinned, default):
             if tasks is not None:
                 return tasks
-        return default
+        return None
+
+    def _replayed(self) -> _Call | None:
+        return self._replay if self.current is None and _in_backward() else None
 
     # The hooks are bound methods, so that a deep copy of a model has hooks of its own.
     def enter(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
         """Take ``tasks`` out of the base model's call (forward pre-hook)."""
         kwargs = dict(kwargs)
-        self.current = kwargs.pop("tasks", None)
-        self._replay = None
+        tasks = kwargs.pop("tasks", None)
+        _check_length(tasks, args, kwargs)
+        self.current = tasks
         self._rows = {}
         if self.watch is not None:
             self.watch.begin()
@@ -133,22 +159,28 @@ class TaskState:
         """Forget the call, also after an exception (forward hook).
 
         Activation checkpointing calls layers again during backward. Reaching this
-        call's output in backward therefore brings its tasks back, and only then.
+        call's output in backward therefore brings back what it was told.
         """
-        tasks = self.current if self.current is not None else self._pinned
+        if torch.is_grad_enabled():
+            for tensor in _tensors(output):
+                self._bring_back_at(tensor)
         self.current = None
         self.attention_mask = None
-        if tasks is None or not torch.is_grad_enabled():
-            self._rows = {} if tasks is None else self._rows
-            return
-        for tensor in _tensors(output):
-            if tensor.requires_grad:
-                tensor.register_hook(lambda grad: self._bring_back(tasks))
 
-    def _bring_back(self, tasks: Tasks) -> None:
-        if self._replay is not tasks:
-            self._replay = tasks
-            self._rows = {}
+    def _bring_back_at(self, tensor: Tensor) -> None:
+        tasks = self.current if self.current is not None else self._pinned
+        call = _Call(tasks, self.adapter_names)
+        # Traced code is recomputed by the compiler, which knows the tasks by itself.
+        if tensor.requires_grad and not torch.compiler.is_compiling():
+            tensor.register_hook(lambda grad: self._bring_back(call))
+
+    def _bring_back(self, call: _Call) -> None:
+        self._replay = call
+        engine = torch.autograd.Variable._execution_engine
+        engine.queue_callback(self._forget_replay)
+
+    def _forget_replay(self) -> None:
+        self._replay = None
 
     @contextmanager
     def pin(self, tasks: Tasks) -> Iterator[None]:
@@ -158,6 +190,29 @@ class TaskState:
             yield
         finally:
             self._pinned, self._rows = before, {}
+
+
+def _in_backward() -> bool:
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._current_graph_task_id() != -1  # As torch's checkpointing asks.
+
+
+def _check_length(
+    tasks: Tasks | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    """Refuse a list that is not as long as the batch; beams come through use_tasks."""
+    if tasks is None or isinstance(tasks, str):
+        return
+    inputs = [kwargs.get("input_ids"), kwargs.get("inputs_embeds")]
+    for value in (*inputs, *args, *kwargs.values()):
+        if isinstance(value, Tensor) and value.ndim > 1:
+            if getattr(tasks, "ndim", 1) == 1 and len(tasks) != len(value):
+                raise ConfigError(
+                    "tasks: must name one task per sample, got "
+                    f"{len(tasks)} tasks for {len(value)} samples."
+                )
+            return
 
 
 def rows_of(tasks: Tasks, names: tuple[str, ...]) -> Int[Tensor, " batch"]:

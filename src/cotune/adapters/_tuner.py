@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from peft.tuners.tuners_utils import BaseTuner
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
-from peft.utils.other import get_pattern_key
+from peft.utils.other import AuxiliaryTrainingWrapper, get_pattern_key
 from torch import nn
 
 from .._errors import ConfigError, unknown_name
@@ -57,10 +58,18 @@ class CoTuneModel(BaseTuner):
         state = attach_state(self.model)
         _check_adapter_names(self, names, allowed=state.mixed_training)
         state.adapter_names = list(names)
+        hook = partial(_pass_names_on, state.adapter_names)
+        hooks = [
+            module.register_forward_pre_hook(hook, with_kwargs=True)
+            for module in self.model.modules()
+            if isinstance(module, AuxiliaryTrainingWrapper)
+        ]
         try:
             yield
         finally:
             state.adapter_names = None
+            for handle in hooks:
+                handle.remove()
 
     def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> Any:
         model = super()._unload_and_optionally_merge(*args, **kwargs)
@@ -81,7 +90,29 @@ def _check_adapter_names(model: CoTuneModel, names: list[str], allowed: bool) ->
             "adapter_names: must not be passed in training, got a model in training "
             "mode. Use one bank with tasks=[...], or `with mixed_training(model):`."
         )
+    if not names:
+        raise ConfigError("adapter_names: must have one name per sample, got none.")
+    for layer in model.modules():
+        if isinstance(layer, CollaborativeLayer) and layer.merged:
+            raise ConfigError(
+                "adapter_names: needs unmerged adapters, got "
+                f"{', '.join(layer.merged_adapters)} merged. Call unmerge_adapter()."
+            )
+        if isinstance(layer, CollaborativeLayer) and layer.disable_adapters:
+            raise ConfigError(
+                "adapter_names: needs enabled adapters, got disabled ones. Use the "
+                "name '__base__' for samples without an adapter."
+            )
     known = ["__base__", *model.peft_config]
     for name in dict.fromkeys(names):
         if name not in known:
             raise ConfigError(unknown_name("adapter", name, known))
+
+
+def _pass_names_on(
+    names: list[str], module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Tell a head of ``modules_to_save`` whose samples it gets (forward pre-hook)."""
+    times = len(args[0]) // len(names)
+    expanded = [name for name in names for _ in range(times)]
+    return args, {**kwargs, "adapter_names": expanded}

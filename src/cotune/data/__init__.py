@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from ._collate import COLLATORS, Collator, Padding, build_collator
 from ._data import DataSpec, list_tasks, load_data
 from ._discover import FolderSpec, discover
-from ._encode import ENCODERS, Context, encode_task, get_part
-from ._encode_classes import join_labels
 from ._faults import RowError, RowFault
 from ._load import LeakageWarning, Task, load_tasks
 from ._metrics import METRICS, Metric
@@ -19,7 +16,22 @@ from ._source import SourceSpec
 from ._split import LimitSpec
 from ._task import TaskSpec
 from ._template import TemplateSpec, fill_template
-from ._tokens import IGNORED, EncodeSpec, Tokens, get_pad_id
+from .encode import (
+    COLLATORS,
+    ENCODERS,
+    IGNORED,
+    Batch,
+    Collator,
+    Context,
+    EncodeSpec,
+    Padding,
+    Tokens,
+    build_collator,
+    encode_task,
+    get_pad_id,
+    get_part,
+    join_labels,
+)
 
 __all__ = [
     "COLLATORS",
@@ -28,6 +40,7 @@ __all__ = [
     "METRICS",
     "MIXTURES",
     "READERS",
+    "Batch",
     "Collator",
     "Context",
     "DataSpec",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,7 @@ from ._mixture import MixtureSpec
 from ._spec import Spec
 from ._split import LimitSpec
 from ._task import OnBadRow, TaskSpec
-from ._tokens import EncodeSpec
+from .encode import EncodeSpec
 
 
 class DataSpec(Spec):
@@ -24,12 +24,12 @@ class DataSpec(Spec):
     )
     folders: tuple[FolderSpec, ...] = Field(
         default=(),
-        description="Folders in which tasks are found; a plain text is a path.",
+        description="Folders in which tasks are found; a text is a path.",
     )
     tasks: tuple[TaskSpec, ...] = Field(default=(), description="Tasks, one by one.")
     limits: LimitSpec = Field(
         default=LimitSpec(),
-        description="Limits of every task that sets none of its own.",
+        description="Limits of the tasks that set none of their own.",
     )
     validation_share: float = Field(
         default=0.0,
@@ -45,14 +45,14 @@ class DataSpec(Spec):
     )
     mixture: MixtureSpec = Field(
         default=MixtureSpec(),
-        description="How training rows of several tasks are mixed.",
+        description="How the training rows of tasks are mixed.",
     )
     encode: EncodeSpec = Field(
         default=EncodeSpec(), description="How rows become tokens."
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> DataSpec:
         if not self.folders:
             check_names([task.name for task in self.tasks])
         return self

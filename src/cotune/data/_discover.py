@@ -87,7 +87,7 @@ def discover(
             f"exclude let through, got {', '.join(found) or 'no task at all'}."
         )
     check_names([_name_task(top, path) for path in _find_folders(top)])
-    return [_make_task(name, path, spec, base) for name, path in chosen.items()]
+    return [_make_task(name, path, spec, top) for name, path in chosen.items()]
 
 
 def _find_folders(top: Path) -> list[Path]:
@@ -114,19 +114,19 @@ def _is_chosen(name: str, spec: FolderSpec) -> bool:
     return matches(spec.include) and not matches(spec.exclude)
 
 
-def _make_task(name: str, folder: Path, spec: FolderSpec, base: Path) -> TaskSpec:
-    source = SourceSpec(path=str(folder.relative_to(base)))
+def _make_task(name: str, folder: Path, spec: FolderSpec, top: Path) -> TaskSpec:
+    source = SourceSpec(path=str(Path(spec.path) / folder.relative_to(top)))
     template = TemplateSpec()
     if spec.definitions:
-        definition = _read_definition(folder, base / Path(spec.path).expanduser())
+        definition = _read_definition(folder, top)
         escaped = definition.replace("{", "{{").replace("}", "}}")
         template = TemplateSpec(prompt=escaped + "\n\n{prompt}")
-    kind = _guess_kind(source, base)
+    kind = _guess_kind(folder)
     return TaskSpec(name=name, source=source, kind=kind, template=template)
 
 
-def _guess_kind(source: SourceSpec, base: Path) -> Kind:
-    train = open_source(source, base)["train"]
+def _guess_kind(folder: Path) -> Kind:
+    train = open_source(SourceSpec(path=str(folder.resolve())))["train"]
     first: RawRow | RowFault | None = next(train.rows(), None)
     if not isinstance(first, RawRow):
         problem = f"{train.where}: no rows" if first is None else str(first)

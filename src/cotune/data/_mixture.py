@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -52,7 +51,7 @@ class MixtureSpec(Spec):
         return name
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> MixtureSpec:
         if self.temperature is not None and self.name != "temperature":
             raise ValueError(
                 f"mixture: temperature goes with name: temperature, got name "

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from .._errors import ConfigError, unknown_name
+from .._errors import ConfigError
 from ._faults import RowFault
 from ._readers import RawRow
 from ._spec import Spec
 from ._template import fill_template
-from ._values import as_text, get_field, shorten
+from ._values import as_text, get_field, say_unknown, shorten
 
 if TYPE_CHECKING:
     from ._task import TaskSpec
@@ -24,9 +24,7 @@ ROLES = ("system", "user", "assistant", "tool")
 class FieldSpec(Spec):
     """Which field of a row holds what."""
 
-    prompt: str = Field(
-        default="prompt", description="Field with the text that is given."
-    )
+    prompt: str = Field(default="prompt", description="Field with the text given.")
     options: str | tuple[str, ...] = Field(
         default="options",
         description="For kind choice: the field with the list of answers to choose "
@@ -143,7 +141,7 @@ def _read_answer(
         hint = " Is it an index? Then set fields.answer_is." * answer.isdecimal()
         raise ConfigError(
             f"the answer must be one of the options. "
-            f"{unknown_name('answer', answer, options)}{hint}"
+            f"{say_unknown('answer', answer, options)}{hint}"
         )
     return answer
 
@@ -214,7 +212,7 @@ def _read_message(item: Any, number: int) -> dict[str, str]:
         raise ConfigError(f"{what} must be {{role, content}}, got {shorten(item)}.")
     role = get_field(item, "role")
     if role not in ROLES:
-        raise ConfigError(f"{what}: {unknown_name('role', role, ROLES)}")
+        raise ConfigError(f"{what}: {say_unknown('role', str(role), ROLES)}")
     return {
         "role": role,
         "content": as_text(get_field(item, "content"), f"the content of {what}"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import count, islice
-from typing import Self
 
 import torch
 from jaxtyping import Int64
@@ -14,6 +13,23 @@ from torch.utils.data import Sampler
 from .._errors import ConfigError
 from ._mixture import MixtureSpec, count_rows
 from ._seed import make_generator
+
+
+def check_sizes(sizes: Mapping[str, int]) -> None:
+    """Refuse tasks without rows.
+
+    Args:
+        sizes: Task name -> number of rows.
+
+    Raises:
+        ConfigError: A task has none, or there is no task.
+    """
+    empty = [name for name, size in sizes.items() if size < 1]
+    if empty or not sizes:
+        raise ConfigError(
+            "sampler: every task must have rows, got none for "
+            f"{', '.join(empty) or 'any task'}. Check the data files."
+        )
 
 
 class MixtureSampler(Sampler[int]):
@@ -39,12 +55,7 @@ class MixtureSampler(Sampler[int]):
     def __init__(
         self, sizes: Mapping[str, int], counts: Mapping[str, int], *, seed: int = 0
     ) -> None:
-        empty = [name for name, size in sizes.items() if size < 1]
-        if empty or not sizes:
-            raise ConfigError(
-                f"sampler: every task must have rows, got none for "
-                f"{', '.join(empty) or 'any task'}. Check the data files."
-            )
+        check_sizes(sizes)
         if set(sizes) != set(counts) or min(counts.values()) < 1:
             raise ConfigError(
                 f"sampler: counts must give a row or more to each of "
@@ -58,7 +69,7 @@ class MixtureSampler(Sampler[int]):
     @classmethod
     def from_spec(
         cls, sizes: Mapping[str, int], spec: MixtureSpec, *, seed: int = 0
-    ) -> Self:
+    ) -> MixtureSampler:
         """Make a sampler as a recipe says.
 
         Args:
@@ -72,8 +83,7 @@ class MixtureSampler(Sampler[int]):
         Raises:
             ConfigError: As above, or ``epoch_rows`` is below the number of tasks.
         """
-        if not all(sizes.values()):
-            return cls(sizes, sizes, seed=seed)
+        check_sizes(sizes)
         epoch_rows = spec.epoch_rows or sum(sizes.values())
         return cls(sizes, count_rows(spec.shares(sizes), epoch_rows), seed=seed)
 

@@ -22,8 +22,8 @@ def make_generator(*parts: int | str) -> torch.Generator:
         A new generator; the same parts always give the same stream.
 
     Example:
-        >>> torch.randperm(4, generator=make_generator(0, "rows")).tolist()
-        [1, 2, 3, 0]
+        >>> torch.randperm(6, generator=make_generator(0, "split")).tolist()
+        [1, 3, 2, 0, 5, 4]
     """
     digest = hashlib.sha256(repr(parts).encode()).digest()
     # 63 bits, because manual_seed takes a signed 64-bit integer.

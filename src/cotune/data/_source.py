@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from .._errors import ConfigError, unknown_name
+from .._errors import ConfigError
 from ._readers import READERS, RawRow, RawRows, get_extension, read_file
 from ._spec import Spec
 from ._table import each_row
+from ._values import say_unknown
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -65,7 +66,7 @@ class SourceSpec(Spec):
         return {"path": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> SourceSpec:
         if self.hub is not None and self.path is not None:
             raise ValueError("give either path or hub, got both.")
         if self.hub is None and (self.subset or self.revision):
@@ -167,7 +168,7 @@ def _existing(path: Path, key: str) -> Path:
         return path
     near = sorted(item.name for item in path.parent.glob("*"))
     hint = (
-        unknown_name("file or folder", path.name, near)
+        say_unknown("file or folder", path.name, near)
         if path.parent.is_dir()
         else f"The folder {path.parent} does not exist either. Check data.root."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -60,9 +60,7 @@ class TaskSpec(Spec):
         description=f"How the task is scored: {', '.join(METRICS)}. None: accuracy "
         "for choice and label, loss for text and chat.",
     )
-    limits: LimitSpec = Field(
-        default=LimitSpec(), description="How much of it is used."
-    )
+    limits: LimitSpec = Field(default=LimitSpec(), description="How much is used.")
     validation_share: float | None = Field(
         default=None,
         ge=0,
@@ -84,7 +82,7 @@ class TaskSpec(Spec):
         return metric
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> TaskSpec:
         where = f"task {self.name!r}"
         if self.options is not None:
             if self.kind not in ("choice", "label"):

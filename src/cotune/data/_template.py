@@ -92,13 +92,15 @@ def fill_template(template: str, row: Mapping[str, Any]) -> str:
         'Tea {or} 2?'
     """
     template_fields(template)
-
-    def put(match: re.Match[str]) -> str:
+    texts, done = [], 0
+    for match in _TOKEN.finditer(template):
+        texts.append(template[done : match.start()])
         if match[1] is None:
-            return match[0][0]
-        return as_text(get_field(row, match[1]), f"field {match[1]!r}")
-
-    return _TOKEN.sub(put, template)
+            texts.append(match[0][0])
+        else:
+            texts.append(as_text(get_field(row, match[1]), f"field {match[1]!r}"))
+        done = match.end()
+    return "".join([*texts, template[done:]])
 
 
 def render_chat(

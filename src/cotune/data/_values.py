@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._errors import ConfigError, unknown_name
 
 _SHOWN_CHARACTERS = 60
+_SHOWN_NAMES = 10
 
 
 def shorten(value: object) -> str:
@@ -20,10 +22,30 @@ def shorten(value: object) -> str:
     Returns:
         Its ``repr``, with ``...`` in place of what was cut.
     """
-    shown = repr(value)
-    if len(shown) <= _SHOWN_CHARACTERS:
-        return shown
-    return shown[: _SHOWN_CHARACTERS - 3] + "..."
+    return _cut(repr(value))
+
+
+def say_unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that a name is unknown, as ``unknown_name``, but never at great length.
+
+    Args:
+        kind: What the name stands for, e.g. ``"answer"``.
+        name: What came; cut to 60 characters.
+        known: What would have been accepted; the 10 nearest are shown.
+
+    Returns:
+        One line for an error message.
+    """
+    known = [str(item) for item in known]
+    if len(known) > _SHOWN_NAMES:
+        known = difflib.get_close_matches(name, known, n=_SHOWN_NAMES, cutoff=0.0)
+    return unknown_name(kind, _cut(name), [_cut(item) for item in known])
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _SHOWN_CHARACTERS:
+        return text
+    return text[: _SHOWN_CHARACTERS - 3] + "..."
 
 
 def get_field(row: Mapping[str, Any], name: str) -> Any:
@@ -40,7 +62,10 @@ def get_field(row: Mapping[str, Any], name: str) -> Any:
         ConfigError: The row has no such field; the message shows the nearest name.
     """
     if name not in row:
-        raise ConfigError(unknown_name("field", name, [str(key) for key in row]))
+        raise ConfigError(
+            "the row must have every field that the task reads. "
+            f"{say_unknown('field', name, row)}"
+        )
     return row[name]
 
 

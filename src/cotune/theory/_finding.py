@@ -5,17 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-from .._errors import ConfigError
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from typing import Any, Protocol
 
 Row = Mapping[str, float | int | str]
 
@@ -107,7 +100,8 @@ class Finding:
         name: Name in ``LAB``.
         claim: What was tested, in one sentence.
         checks: The rule, number by number.
-        rows: All measured numbers, one mapping per cell.
+        rows: All measured numbers, one mapping per cell. Errors of fits that fail are
+            not repeatable to the last digit: there rounding grows without bound.
         settings: Sizes and seeds that repeat the run.
         picture: How the rows are drawn.
     """
@@ -165,21 +159,9 @@ class Finding:
         Raises:
             ConfigError: matplotlib is not installed.
         """
-        return write_picture((self,), path)
+        from ._draw import write_picture
 
-    def draw(self, axes: Axes) -> None:
-        """Draw the rows into a matplotlib axes, which is changed."""
-        how = self.picture
-        for key in dict.fromkeys(str(row.get(how.by, "")) for row in self.rows):
-            mine = [row for row in self.rows if str(row.get(how.by, "")) == key]
-            values = [[row[column] for row in mine] for column in (how.x, how.y)]
-            axes.plot(*values, marker="o", label=key)
-        axes.set(xlabel=how.x, ylabel=how.y)
-        axes.set_title(f"{self.name}: {'holds' if self.passed else 'does not hold'}")
-        axes.set_xscale("log") if how.log_x else None
-        axes.set_yscale("log") if how.log_y else None
-        if how.by:
-            axes.legend(title=how.by, fontsize="small")
+        return write_picture((self,), path)
 
 
 @dataclass(frozen=True)
@@ -223,53 +205,9 @@ class FindingGroup:
         Raises:
             ConfigError: matplotlib is not installed, or the group is empty.
         """
+        from ._draw import write_picture
+
         return write_picture(self.findings, path)
-
-
-def write_picture(
-    findings: tuple[Finding, ...], path: str | os.PathLike[str], *, columns: int = 3
-) -> Path:
-    """Draw findings in a grid and write the picture in one move.
-
-    Args:
-        findings: At least one.
-        path: File to write; its suffix picks the format.
-        columns: Most pictures in a row.
-
-    Returns:
-        The path.
-
-    Raises:
-        ConfigError: matplotlib is not installed, or there are no findings.
-    """
-    if not findings:
-        raise ConfigError("write_picture: findings must not be empty, got ().")
-    columns = min(columns, len(findings))
-    rows = math.ceil(len(findings) / columns)
-    figure = _new_figure(5.2 * columns, 3.8 * rows)
-    for number, finding in enumerate(findings, start=1):
-        finding.draw(figure.add_subplot(rows, columns, number))
-    path = Path(path)
-    handle, partial = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        figure.savefig(partial, dpi=110)
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
-    return path
-
-
-def _new_figure(width: float, height: float) -> Figure:
-    # Figure itself, not pyplot: no window system, no global list of open figures.
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(
-            "plot: matplotlib must be installed, got no such package. "
-            "Run: pip install 'cotune[plot]'."
-        ) from error
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _plain(value: float | int | str) -> float | int | str | None:

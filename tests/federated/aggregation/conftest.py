@@ -58,7 +58,9 @@ def ranks_for(method: Aggregator) -> tuple[int, ...]:
     return EQUAL if method.equal_ranks else MIXED
 
 
-def clients(method: Aggregator, ranks: Sequence[int] | None = None) -> dict[str, Packet]:
+def clients(
+    method: Aggregator, ranks: Sequence[int] | None = None
+) -> dict[str, Packet]:
     """Trained clients, of mixed ranks where the method takes them."""
     ranks = ranks_for(method) if ranks is None else ranks
     common = own(max(ranks), seed=0)
@@ -73,7 +75,9 @@ def clients(method: Aggregator, ranks: Sequence[int] | None = None) -> dict[str,
     return found
 
 
-def run(method: Aggregator, owns: dict[str, Packet], weights=WEIGHTS, first=None) -> Packet:
+def run(
+    method: Aggregator, owns: dict[str, Packet], weights=WEIGHTS, first=None
+) -> Packet:
     first = first or own(max(p.layers["q"]["A"].shape[0] for p in owns.values()), 0)
     opened = method.open(method.start(first), owns)
     for (client, packet), weight in zip(owns.items(), weights, strict=False):

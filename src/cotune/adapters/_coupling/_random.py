@@ -20,8 +20,8 @@ class Random(StaticCoupling):
     draws = True
 
     def matrix(self, weight: Tensor | None, M: int, N: int, row: int | None) -> Tensor:
-        """Return the expectation, 1/N everywhere, shape (M, N)."""
-        return torch.full((M, N), 1.0 / N)
+        """Return the expectation, 1/N everywhere, shape (M, N), exact in fp64."""
+        return torch.full((M, N), 1.0 / N, dtype=torch.float64)
 
     def draw(self, M: int, N: int) -> Tensor:
         """Return one draw: a one in every row, shape (M, N)."""
@@ -38,8 +38,8 @@ class RandomReversed(StaticCoupling):
     draws = True
 
     def matrix(self, weight: Tensor | None, M: int, N: int, row: int | None) -> Tensor:
-        """Return the expectation, 1/M everywhere, shape (M, N)."""
-        return torch.full((M, N), 1.0 / M)
+        """Return the expectation, 1/M everywhere, shape (M, N), exact in fp64."""
+        return torch.full((M, N), 1.0 / M, dtype=torch.float64)
 
     def draw(self, M: int, N: int) -> Tensor:
         """Return one draw: a one in every column, shape (M, N)."""

@@ -35,8 +35,8 @@ def pissa(
     down, up = _principal(shape, weight, 1, generator)
     A, B = down / shape.M, up / shape.N
     return StartFactors(
-        A=A.expand(shape.M, -1, -1).clone(),
-        B=B.expand(shape.N, -1, -1).clone(),
+        A=A.repeat(shape.M, 1, 1),
+        B=B.repeat(shape.N, 1, 1),
         A0=A,
         B0=B,
     )
@@ -99,9 +99,10 @@ def _principal(
         generator=generator,
     )
     root = (S / shape.scale).sqrt()
-    down = root[:, None] * Vh
-    up = root[:, None] * U.t()
+    # Singular vectors come in Fortran order: stored so, every product would be slower.
+    down = (root[:, None] * Vh).contiguous()
+    up = (root[:, None] * U.t()).contiguous()
     return (
         down.view(blocks, shape.r, shape.d_in),
-        up.reshape(blocks, shape.r, shape.d_out),
+        up.view(blocks, shape.r, shape.d_out),
     )

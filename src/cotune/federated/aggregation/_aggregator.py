@@ -159,6 +159,12 @@ class Aggregator(ABC):
                     f"{where}: roles must be {', '.join(self.sent) or 'none'}, "
                     f"got {', '.join(tensors) or 'none'}. Drop the reply."
                 )
+            flat = [role for role, x in tensors.items() if x.ndim != 2]
+            if flat:
+                raise ConfigError(
+                    f"{where}: {flat[0]} must be a matrix, got shape "
+                    f"{tuple(tensors[flat[0]].shape)}. Drop the reply."
+                )
             shapes = self.expected(state.layers[layer], tensors)
             for role, shape in shapes.items():
                 if tuple(tensors[role].shape) != shape:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
 
 from torch import Tensor
 
@@ -23,14 +22,15 @@ class FedALoRAAny(Aggregator):
     min(r_k, d_m). All clients have one scale s (alpha_k = 2 r_k gives s = 2).
 
     Args:
-        form: What is sent. ``product``: dB = B2 B1, one shape for all ranks and a
-            linear sum, so clipping, noise and secure aggregation apply. ``factors``: B1
-            and B2, smaller where r_k (d_m + d_out) < d_m d_out; the server multiplies
-            them. It still streams, but is no longer linear in what is sent.
+        send_factors: False (product form) sends dB = B2 B1, one shape for all ranks and
+            a linear sum, so clipping, noise and secure aggregation apply. True (factor
+            form) sends B1 and B2, which is less where r_k (d_m + d_out) < d_m d_out;
+            the server multiplies them. It still streams, but is no longer linear in
+            what is sent.
         width: d_m, the width that all clients share, at least 1.
 
     Raises:
-        ConfigError: An unknown form, or a width below 1.
+        ConfigError: A width below 1.
 
     Source: arXiv:2509.25414, Fed-ALoRA, heterogeneous ranks. Differs: A_k and M_k
     persist over rounds (the released code draws A, M, B1, B2 anew each round, so the
@@ -44,30 +44,24 @@ class FedALoRAAny(Aggregator):
     exact = "sum"
     equal_ranks = False
 
-    def __init__(
-        self, *, form: Literal["product", "factors"] = "product", width: int = 16
-    ) -> None:
-        if form not in ("product", "factors"):
-            raise ConfigError(
-                f"fed-alora-any: form must be product or factors, got {form!r}."
-            )
+    def __init__(self, *, send_factors: bool = False, width: int = 16) -> None:
         if width < 1:
             raise ConfigError(f"fed-alora-any: width must be at least 1, got {width}.")
-        self.form = form
+        self.send_factors = send_factors
         self.width = width
-        self.linear = form == "product"
-        self.equal_uploads = form == "product"
+        self.linear = not send_factors
+        self.equal_uploads = not send_factors
 
     @property
     def sent(self) -> tuple[str, ...]:
         """Return the role of the product, or those of the factors."""
-        return ("dB",) if self.form == "product" else ("B1", "B2")
+        return ("B1", "B2") if self.send_factors else ("dB",)
 
     def up_shapes(self, site: Site, rank: int) -> Shapes:
         """Return dB (d_out, d_m), or B1 (r_k, d_m) and B2 (d_out, r_k)."""
-        if self.form == "product":
-            return {"dB": (site.d_out, self.width)}
-        return {"B1": (rank, self.width), "B2": (site.d_out, rank)}
+        if self.send_factors:
+            return {"B1": (rank, self.width), "B2": (site.d_out, rank)}
+        return {"dB": (site.d_out, self.width)}
 
     def down_shapes(self, site: Site, rank: int, cohort: Cohort) -> Shapes:
         """Return B0 (d_out, d_m), whatever the rank."""
@@ -77,7 +71,7 @@ class FedALoRAAny(Aggregator):
     def upload(self, own: Packet) -> Packet:
         """Send B2 B1, multiplied out per layer, or the two factors."""
         factors = own.pick(self.shared)
-        return _multiply(factors) if self.form == "product" else factors
+        return factors if self.send_factors else _multiply(factors)
 
     def receive(self, got: Packet, seat: Seat) -> Received:
         """Load B0; the client then restarts B1 and B2."""
@@ -97,13 +91,13 @@ class FedALoRAAny(Aggregator):
 
     def step(self, state: Packet) -> Mean:
         """Average the products and add the mean to B0."""
-        before = _multiply if self.form == "factors" else None
+        before = _multiply if self.send_factors else None
         return Mean(state, before, partial(_add, state.layers))
 
     def expected(self, state: Tensors, sent: Tensors) -> Shapes:
         """Return the shapes for the width of the state and the rank that was sent."""
         d_out, width = state["B0"].shape
-        if self.form == "product":
+        if not self.send_factors:
             return {"dB": (d_out, width)}
         rank = sent["B1"].shape[0]
         return {"B1": (rank, width), "B2": (d_out, rank)}
@@ -143,6 +137,6 @@ def _multiply(factors: Packet) -> Packet:
 
 def _add(state: Layers, mean: Layers) -> Layers:
     return {
-        layer: {"B0": tensors["B0"].double() + mean[layer]["dB"].double()}
+        layer: {"B0": tensors["B0"] + mean[layer]["dB"]}
         for layer, tensors in state.items()
     }

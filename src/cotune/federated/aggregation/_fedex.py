@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ._aggregator import Aggregator
 from ._flora import fold_pairs
-from ._mean import weighted_mean
+from ._mean import block_mean, cast_like
 from ._packet import Cohort, Packet, Received, Seat, Shapes, Site, Tensors
 from ._pair import pair_shapes
 from ._round import Keep, Reply, shares
@@ -22,7 +22,7 @@ class FedEx(Aggregator):
     R is a covariance, s sum_k p_k (B_k - B)(A_k - A), so K clients need rank (K - 1) r
     for it: R = s sum_(k < K) p_k (B_k - B)(A_k - A_K). One client has no rest. It is
     sent as factors, for nn.Linear's (d_out, d_in), and every client adds it, once, to
-    its frozen part.
+    its frozen part. It grows with the clients of the round.
 
     Source: arXiv:2410.09432. Differs: weights n_k / sum n instead of 1 / K; factors of
     rank (K - 1) r instead of K r; the released code's rest is transposed for nn.Linear.
@@ -85,19 +85,18 @@ def average_with_rest(state: Packet, replies: Sequence[Reply]) -> Packet:
     """
     weights = shares(replies)
     layers: dict[str, dict[str, Tensor]] = {}
-    for layer, old in state.layers.items():
-        A = [reply.packet.layers[layer]["A"].double() for reply in replies]
-        B = [reply.packet.layers[layer]["B"].double() for reply in replies]
-        new = _average_layer(A, B, weights, state.scale)
-        layers[layer] = {role: x.to(old["A"].dtype) for role, x in new.items()}
-    return Packet(layers, state.scale)
+    for layer in state.layers:
+        A = [reply.packet.layers[layer]["A"] for reply in replies]
+        B = [reply.packet.layers[layer]["B"] for reply in replies]
+        layers[layer] = _average_layer(A, B, weights, state.scale)
+    return Packet(cast_like(layers, state.layers), state.scale)
 
 
 def _average_layer(
     A: Sequence[Tensor], B: Sequence[Tensor], weights: Sequence[float], scale: float
 ) -> dict[str, Tensor]:
-    mean_A, mean_B = weighted_mean(A, weights), weighted_mean(B, weights)
-    last = A[-1]
+    mean_A, mean_B = block_mean(A, weights), block_mean(B, weights)
+    last = A[-1].to(mean_A.dtype)
     right = [scale * (a - last) for a in A[:-1]]
     left = [p * (b - mean_B) for p, b in zip(weights, B[:-1], strict=False)]
     return {

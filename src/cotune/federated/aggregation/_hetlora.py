@@ -8,10 +8,9 @@ from functools import partial
 from jaxtyping import Float
 from torch import Tensor
 
-from ._mean import weighted_mean
 from ._packet import Packet, Tensors
-from ._pair import PairAggregator, keep_unfilled, pad_pair
-from ._round import Keep, Reply, shares
+from ._pair import PairAggregator, PairMean
+from ._round import BLOCK, Keep, Reply, shares
 
 
 class HetLoRA(PairAggregator):
@@ -65,16 +64,13 @@ def _average_layer(
 ) -> dict[str, Tensor]:
     sent = [reply.packet.layers[layer] for reply in replies]
     ratios = [reply.packet.scale / state.scale for reply in replies]
-    rank = old["A"].shape[0]
     norms = [
         ratio * delta_norm(own["A"], own["B"])
         for own, ratio in zip(sent, ratios, strict=True)
     ]
     weights = norms if any(norms) else shares(replies)
-    padded = [pad_pair(own, rank, q) for own, q in zip(sent, ratios, strict=True)]
-    mean = {
-        role: weighted_mean([own[role].double() for own in padded], weights)
-        for role in padded[0]
-    }
-    new = keep_unfilled(mean, old)
-    return {role: x.to(old[role].dtype) for role, x in new.items()}
+    mean = PairMean()
+    for start in range(0, len(sent), BLOCK):
+        block = slice(start, start + BLOCK)
+        mean.add(sent[block], ratios[block], weights[block])
+    return mean.value(old)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ._aggregator import Aggregator
 from ._packet import Cohort, Layers, Packet, Received, Seat, Shapes, Site, Tensors
-from ._round import Reply
+from ._round import BLOCK, Reply, Step
 
 
 def weighted_mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -38,16 +38,66 @@ def weighted_mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor
     return mean
 
 
-class Mean:
-    """A step that averages, in memory of one reply whatever the number of clients.
+class RunningMean:
+    """The mean of many tensors of one shape, in the memory of one.
 
-    A block of replies is averaged in float32, and blocks in float64, so the rounding
-    error does not grow with the number of clients.
+    A block is averaged in float32, and blocks in float64, so the rounding error does
+    not grow with the number of tensors.
+
+    Attributes:
+        total: Sum of the weights so far.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self._value: Tensor | None = None
+
+    def add(self, tensors: Sequence[Tensor], weights: Sequence[float]) -> None:
+        """Average some more tensors, at best ``BLOCK`` at a time.
+
+        Args:
+            tensors: At least one; not modified, and not kept.
+            weights: One per tensor, at least 0.
+        """
+        weight = math.fsum(weights)
+        if weight == 0:
+            return
+        self.total += weight
+        block = weighted_mean(tensors, weights)
+        if self._value is not None:
+            share = weight / self.total
+            block = torch.lerp(self._value.double(), block.double(), share)
+        self._value = block
+
+    def value(self) -> Tensor:
+        """Return the mean, in float32 or float64; there must be one."""
+        assert self._value is not None
+        return self._value
+
+
+def block_mean(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Average tensors that are all there, as :class:`RunningMean` does.
 
     Args:
-        state: Gives the dtype of the result, where it has the role, and the scale.
-        before: Applied to every packet first; makes the shapes equal.
-        after: Makes the new layers from the means, (layers of float tensors) -> layers.
+        tensors: At least one, all of one shape; not modified.
+        weights: One per tensor, at least 0; at least one is above 0.
+
+    Returns:
+        The mean, in float32 or float64.
+    """
+    mean = RunningMean()
+    for start in range(0, len(tensors), BLOCK):
+        mean.add(tensors[start : start + BLOCK], weights[start : start + BLOCK])
+    return mean.value()
+
+
+class Mean(Step):
+    """A step that averages, in memory of one reply whatever the number of clients.
+
+    Args:
+        state: Gives the dtype of the result and the scale.
+        before: Applied to every packet first.
+        after: Makes the new layers from the means.
     """
 
     def __init__(
@@ -59,43 +109,34 @@ class Mean:
         self._state = state
         self._before = before
         self._after = after
-        self._mean: Layers = {}
-        self._total = 0.0
+        self._means: dict[str, dict[str, RunningMean]] = {}
 
     def fold(self, replies: Sequence[Reply]) -> None:
         """Average the replies into the mean."""
         before = self._before
         packets = [before(r.packet) if before else r.packet for r in replies]
         weights = [reply.weight for reply in replies]
-        block = {
-            layer: {
-                role: weighted_mean([p.layers[layer][role] for p in packets], weights)
-                for role in tensors
-            }
-            for layer, tensors in packets[0].layers.items()
+        for layer, tensors in packets[0].layers.items():
+            means = self._means.setdefault(layer, {})
+            for role in tensors:
+                mean = means.setdefault(role, RunningMean())
+                mean.add([p.layers[layer][role] for p in packets], weights)
+
+    def means(self) -> Layers:
+        """Return the means as they are, in float32 or float64."""
+        return {
+            layer: {role: mean.value() for role, mean in means.items()}
+            for layer, means in self._means.items()
         }
-        weight = math.fsum(weights)
-        self._total += weight
-        share = weight / self._total
-        self._mean = _blend(self._mean, block, share) if self._mean else block
 
     def result(self) -> Packet:
         """Return the mean, in the dtype of the state."""
-        layers = self._after(self._mean) if self._after else self._mean
-        return Packet(_cast_like(layers, self._state.layers), self._state.scale)
+        layers = self._after(self.means()) if self._after else self.means()
+        return Packet(cast_like(layers, self._state.layers), self._state.scale)
 
 
-def _blend(mean: Layers, block: Layers, share: float) -> Layers:
-    return {
-        layer: {
-            role: torch.lerp(x.double(), block[layer][role].double(), share)
-            for role, x in tensors.items()
-        }
-        for layer, tensors in mean.items()
-    }
-
-
-def _cast_like(layers: Layers, like: Layers) -> Layers:
+def cast_like(layers: Layers, like: Layers) -> Layers:
+    """Give every tensor the dtype of the one with its layer and role in ``like``."""
     return {
         layer: {role: x.to(like[layer][role].dtype) for role, x in tensors.items()}
         for layer, tensors in layers.items()

@@ -7,12 +7,15 @@ the ratio out changes every update by r_k / r.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from ..._errors import ConfigError
 from ._aggregator import Aggregator
+from ._mean import RunningMean
 from ._packet import Cohort, Packet, Received, Seat, Shapes, Site, Tensors
 
 
@@ -38,46 +41,68 @@ def cut_pair(tensors: Tensors, rank: int, ratio: float) -> dict[str, Tensor]:
     }
 
 
-def pad_pair(tensors: Tensors, rank: int, ratio: float) -> dict[str, Tensor]:
-    """Add zero rows to A and zero columns to B, up to ``rank``.
+class PairMean:
+    """The mean of pairs of any rank, as if padded with zeros; of one layer.
 
-    Args:
-        tensors: A (r_k, d_in) and B (d_out, r_k), r_k <= rank.
-        rank: R.
-        ratio: B is multiplied by it, in float64: s_k / s.
-
-    Returns:
-        A (rank, d_in), B (d_out, rank), and ``filled`` (rank,), 1 where a row was.
+    Zeros are never added up: pairs of one rank share a running mean, and these are
+    padded at the end. Memory depends on how many ranks there are, not how many pairs.
     """
-    more = rank - tensors["A"].shape[0]
-    ones = torch.ones_like(tensors["A"][:, 0])
-    # float64 only if needed: then one client gets its own B back, bit for bit.
-    B = tensors["B"] if ratio == 1 else tensors["B"].double() * ratio
-    return {
-        "A": pad(tensors["A"], (0, 0, 0, more)),
-        "B": pad(B, (0, more)),
-        "filled": pad(ones, (0, more)),
-    }
+
+    def __init__(self) -> None:
+        self._ranks: dict[int, tuple[RunningMean, RunningMean]] = {}
+
+    def add(
+        self,
+        pairs: Sequence[Tensors],
+        ratios: Sequence[float],
+        weights: Sequence[float],
+    ) -> None:
+        """Average some more pairs.
+
+        Args:
+            pairs: A (r_k, d_in) and B (d_out, r_k); not modified, and not kept.
+            ratios: One per pair, s_k / s: B is multiplied by it.
+            weights: One per pair, at least 0.
+        """
+        groups: dict[int, list[int]] = {}
+        for index, pair in enumerate(pairs):
+            groups.setdefault(pair["A"].shape[0], []).append(index)
+        for rank, group in groups.items():
+            means = self._ranks.setdefault(rank, (RunningMean(), RunningMean()))
+            shares = [weights[k] for k in group]
+            means[0].add([pairs[k]["A"] for k in group], shares)
+            means[1].add([rescale(pairs[k]["B"], ratios[k]) for k in group], shares)
+
+    def value(self, state: Tensors) -> dict[str, Tensor]:
+        """Return the mean of the padded pairs, in the shape and dtype of ``state``.
+
+        Rows of A and columns of B beyond the widest pair are those of ``state``. Zero
+        in both would be a saddle that no gradient leaves: they would be lost for good
+        as soon as the widest clients miss one round.
+
+        Args:
+            state: A (R, d_in) and B (d_out, R) before the round.
+        """
+        ranks = {rank: x for rank, x in self._ranks.items() if x[0].total > 0}
+        total = math.fsum(mean.total for mean, _ in ranks.values())
+        work = torch.promote_types(state["A"].dtype, torch.float32)
+        A, B = (torch.zeros_like(state[role], dtype=work) for role in "AB")
+        for rank in sorted(ranks):
+            share = ranks[rank][0].total / total
+            A[:rank].add_(ranks[rank][0].value(), alpha=share)
+            B[:, :rank].add_(ranks[rank][1].value(), alpha=share)
+        widest = max(ranks)
+        A[widest:] = state["A"][widest:]
+        B[:, widest:] = state["B"][:, widest:]
+        return {"A": A.to(state["A"].dtype), "B": B.to(state["B"].dtype)}
 
 
-def keep_unfilled(mean: Tensors, state: Tensors) -> dict[str, Tensor]:
-    """Restore the rows of A and columns of B that no client of the round has.
+def rescale(tensor: Tensor, ratio: float) -> Tensor:
+    """Multiply in float64, unless the ratio is 1: then the tensor itself is returned.
 
-    Zero in both would be a saddle that no gradient leaves: the rows would be lost for
-    good as soon as the widest clients miss one round.
-
-    Args:
-        mean: A (R, d_in), B (d_out, R) and ``filled`` (R,), 0 where nobody had a row.
-        state: A and B before the round.
-
-    Returns:
-        A and B.
+    So a client that is alone gets its own B back, bit for bit.
     """
-    there = mean["filled"] > 0
-    return {
-        "A": torch.where(there[:, None], mean["A"], state["A"].to(mean["A"].dtype)),
-        "B": torch.where(there, mean["B"], state["B"].to(mean["B"].dtype)),
-    }
+    return tensor if ratio == 1 else tensor.double() * ratio
 
 
 class PairAggregator(Aggregator):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from ..._errors import ConfigError
 from ._packet import Packet
@@ -21,19 +22,19 @@ class Reply(NamedTuple):
     weight: float
 
 
-class Step(Protocol):
+class Step(ABC):
     """What a method does with the replies of one round."""
 
+    @abstractmethod
     def fold(self, replies: Sequence[Reply]) -> None:
         """Take in some replies, sorted by client."""
-        ...
 
+    @abstractmethod
     def result(self) -> Packet:
         """Return the new state of the server."""
-        ...
 
 
-class Keep:
+class Keep(Step):
     """A step that keeps every reply: for methods that are no sum of equal shapes.
 
     Memory grows with the number of clients of the round.
@@ -167,8 +168,8 @@ class Round:
     def _require_open(self, client: str) -> None:
         if client not in self._open:
             raise ConfigError(
-                f"Round: client {client!r} must be one that was asked and has not "
-                f"replied yet, got one of neither. Drop the reply."
+                f"Round: client {client!r} must be one that was asked and is still "
+                f"open, got a stranger, a second reply or a late one. Drop the reply."
             )
 
     def _release(self) -> None:

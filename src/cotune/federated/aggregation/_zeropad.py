@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 
-from ._mean import Mean
-from ._packet import Cohort, Layers, Packet, Received, Seat, Shapes, Site
-from ._pair import PairAggregator, cut_packet, keep_unfilled, pad_pair, pair_shapes
+from ._packet import Cohort, Packet, Received, Seat, Shapes, Site
+from ._pair import PairAggregator, PairMean, cut_packet, pair_shapes
+from ._round import Reply, Step
 
 
 class ZeroPad(PairAggregator):
@@ -37,19 +37,34 @@ class ZeroPad(PairAggregator):
         """Cut the pair to r_k, and divide s_k out of B."""
         return Received(cut_packet(got, seat).layers)
 
-    def step(self, state: Packet) -> Mean:
-        """Pad, then average."""
-        return Mean(state, partial(_pad, state), partial(_restore, state.layers))
+    def step(self, state: Packet) -> PaddedMean:
+        """Average by rank, pad, and average the ranks."""
+        return PaddedMean(state)
 
 
-def _pad(state: Packet, packet: Packet) -> Packet:
-    ratio = packet.scale / state.scale
-    padded = {
-        layer: pad_pair(tensors, state.layers[layer]["A"].shape[0], ratio)
-        for layer, tensors in packet.layers.items()
-    }
-    return Packet(padded, state.scale)
+class PaddedMean(Step):
+    """A step that averages pairs of any rank, in memory that the ranks bound.
 
+    Args:
+        state: The wide pair before the round.
+    """
 
-def _restore(state: Layers, mean: Layers) -> Layers:
-    return {layer: keep_unfilled(mean[layer], state[layer]) for layer in mean}
+    def __init__(self, state: Packet) -> None:
+        self._state = state
+        self._means = {layer: PairMean() for layer in state.layers}
+
+    def fold(self, replies: Sequence[Reply]) -> None:
+        """Average the replies into the mean."""
+        ratios = [reply.packet.scale / self._state.scale for reply in replies]
+        weights = [reply.weight for reply in replies]
+        for layer, mean in self._means.items():
+            pairs = [reply.packet.layers[layer] for reply in replies]
+            mean.add(pairs, ratios, weights)
+
+    def result(self) -> Packet:
+        """Return the mean of the padded pairs."""
+        layers = {
+            layer: mean.value(self._state.layers[layer])
+            for layer, mean in self._means.items()
+        }
+        return Packet(layers, self._state.scale)

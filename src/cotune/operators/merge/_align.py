@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -148,7 +148,7 @@ class _Fit:
             return value, slope.ravel()
 
         options: dict[str, Any] = {"maxiter": iterations, "ftol": 1e-15, "gtol": 1e-12}
-        run: Any = minimize
+        run = cast("Any", minimize)
         end = run(flat, start.ravel(), jac=True, method="L-BFGS-B", options=options)
         found: Matrix = end.x.reshape(shape)
         better = self.distance(found)[0] < self.distance(start)[0]

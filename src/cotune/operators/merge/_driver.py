@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from ._inputs import check_inputs
 from ._options import check_options, need_generator, wants
 from ._plain_config import plain_config
 from ._table import MERGE
+from ._together import check_bases, extra_of, layer_names, tasks_of
 
 
 @dataclass(frozen=True)
@@ -87,15 +88,10 @@ def merge_adapters(
             "cotune.operators.merge.ensemble with the logits of each adapter."
         )
     operator = MERGE[method]
-    check_options(method, operator, options)
-    handed: dict[str, object] = dict(options)
-    if wants(operator, "generator"):
-        handed["generator"] = need_generator(method, generator)
-    if wants(operator, "rank"):
-        handed["rank"] = rank
-    names = _layer_names(adapters, layers)
-    chosen = _tasks_of(adapters, tasks)
-    _check_bases(adapters, any_base)
+    handed = _options_for(method, operator, options, generator, rank)
+    names = layer_names(adapters, layers)
+    chosen = tasks_of(adapters, tasks)
+    check_bases(adapters, any_base)
     weights = [1 / len(adapters)] * len(adapters) if weights is None else weights
 
     merged: dict[str, LowRank] = {}
@@ -122,9 +118,25 @@ def merge_adapters(
     result = Adapter(
         layers={name: plain_factors(update) for name, update in merged.items()},
         config=plain_config(configs, merged),
-        extra=_extra_of(adapters),
+        extra=extra_of(adapters),
     )
     return MergeResult(result, errors)
+
+
+def _options_for(
+    method: str,
+    operator: Callable[..., Any],
+    options: Mapping[str, object],
+    generator: torch.Generator | None,
+    rank: int | None,
+) -> dict[str, object]:
+    check_options(method, operator, options)
+    handed = dict(options)
+    if wants(operator, "generator"):
+        handed["generator"] = need_generator(method, generator)
+    if wants(operator, "rank"):
+        handed["rank"] = rank
+    return handed
 
 
 def _merge_layer(
@@ -156,73 +168,9 @@ def _updates_of(
 ) -> list[LowRank]:
     """Resolve one layer of every adapter; zeros where an adapter lacks it."""
     found = [
-        # One layer at a time, so that a lazy mapping of layers is not read as a whole.
-        adapter.with_layers({name: adapter.layers[name]}).updates(task)[name]
-        if name in adapter.layers
-        else None
+        adapter.update(name, task) if name in adapter.layers else None
         for adapter, task in zip(adapters, tasks, strict=True)
     ]
     like = next(update for update in found if update is not None)
     zero = LowRank(torch.zeros_like(like.A), torch.zeros_like(like.B))
     return [zero if update is None else update for update in found]
-
-
-def _layer_names(
-    adapters: Sequence[Adapter], layers: Literal["same", "union"]
-) -> list[str]:
-    if not adapters:
-        raise ConfigError("merge_adapters: at least one adapter is needed, got none.")
-    if layers not in ("same", "union"):
-        raise ConfigError(
-            f"merge_adapters: layers must be 'same' or 'union', got {layers!r}."
-        )
-    union = list(dict.fromkeys(name for each in adapters for name in each.layers))
-    if not union:
-        raise ConfigError("merge_adapters: the adapters must have layers, got none.")
-    for place, adapter in enumerate(adapters):
-        lacking = [name for name in union if name not in adapter.layers]
-        if lacking and layers == "same":
-            raise ConfigError(
-                "merge_adapters: all adapters must have the same layers, but adapter "
-                f"{place} lacks {len(lacking)} of {len(union)}, e.g. {lacking[0]}. "
-                "Pass layers='union' to count a missing layer as a zero update."
-            )
-    return union
-
-
-def _tasks_of(
-    adapters: Sequence[Adapter], tasks: Sequence[str | None] | None
-) -> list[str | None]:
-    if tasks is None:
-        return [None] * len(adapters)
-    if isinstance(tasks, str) or len(tasks) != len(adapters):
-        raise ConfigError(
-            f"merge_adapters: tasks must be {len(adapters)} names, one per adapter, "
-            f"got {tasks!r}. Use None for an adapter without tasks."
-        )
-    return list(tasks)
-
-
-def _check_bases(adapters: Sequence[Adapter], any_base: bool) -> None:
-    given = [adapter.config.get("base_model_name_or_path") for adapter in adapters]
-    bases = list(dict.fromkeys(base for base in given if base))
-    if len(bases) > 1 and not any_base:
-        raise ConfigError(
-            "merge_adapters: all adapters must be made for one base model, got "
-            f"{', '.join(map(str, bases))}. If these are the same, pass any_base=True."
-        )
-
-
-def _extra_of(adapters: Sequence[Adapter]) -> dict[str, Tensor]:
-    """Keep the tensors beside the layers; refuse two different ones of one name."""
-    kept: dict[str, Tensor] = {}
-    for place, adapter in enumerate(adapters):
-        for key, tensor in adapter.extra.items():
-            if key in kept and not torch.equal(kept[key], tensor):
-                raise ConfigError(
-                    f"merge_adapters: the name {key!r} must belong to one tensor, got "
-                    f"another one in adapter {place}. These tensors (modules_to_save, "
-                    "biases) cannot be merged: take them out of all adapters but one."
-                )
-            kept.setdefault(key, tensor)
-    return kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -102,13 +102,13 @@ def _prune_update(
 ) -> PruneResult:
     def deltas() -> Iterator[Tensor]:
         for name in adapter.layers:
-            yield in_working_precision(_update_of(adapter, name, task)).delta()
+            yield in_working_precision(adapter.update(name, task)).delta()
 
     shrink = _shrinker(deltas, density, scope)
     layers: dict[str, LowRank] = {}
     errors: dict[str, float] = {}
     for name in adapter.layers:
-        update = _update_of(adapter, name, task)
+        update = adapter.update(name, task)
         limit = update.rank if rank is None and max_error is None else rank
         layers[name], errors[name] = recompress(
             shrink(in_working_precision(update).delta()),
@@ -136,9 +136,3 @@ def _shrinker(
         dtype = working_dtype(dtype, tensor.dtype)
     threshold = magnitude_threshold(tensors, count_kept(total, density), dtype)
     return lambda tensor: keep_above(tensor, threshold)
-
-
-def _update_of(adapter: Adapter, name: str, task: str | None) -> LowRank:
-    # One layer at a time, so that a lazy mapping of layers is not read as a whole.
-    layers: Mapping[str, Factors] = {name: adapter.layers[name]}
-    return adapter.with_layers(layers).updates(task)[name]

@@ -63,11 +63,14 @@ def keep_largest(tensor: Tensor, density: float) -> Tensor:
 
     Returns:
         A new tensor of the same shape, dtype and device.
+
+    Raises:
+        ConfigError: An entry is NaN or infinite: it would be dropped without a word.
     """
     kept = count_kept(tensor.numel(), density)
     if kept == 0:
         return torch.zeros_like(tensor)
-    flat = tensor.to(working_dtype(tensor.dtype)).abs().flatten()
+    flat = _finite(tensor).to(working_dtype(tensor.dtype)).abs().flatten()
     # One selection is faster here than the two passes of magnitude_threshold.
     threshold = flat.kthvalue(flat.numel() - kept + 1).values.item()
     return keep_above(tensor, threshold)
@@ -98,13 +101,17 @@ def _integer(dtype: torch.dtype) -> torch.dtype:
 
 def _digits(tensor: Tensor, dtype: torch.dtype, shift: int, prefix: int) -> Tensor:
     """Count the 16-bit digits at ``shift`` of entries that begin with ``prefix``."""
+    bits = _finite(tensor).detach().to(dtype).abs().flatten().view(_integer(dtype))
+    if shift + DIGIT < torch.finfo(dtype).bits:
+        bits = bits[(bits >> (shift + DIGIT)) == prefix]
+    digits = (bits >> shift) & (2**DIGIT - 1)
+    return torch.bincount(digits, minlength=2**DIGIT).cpu()
+
+
+def _finite(tensor: Tensor) -> Tensor:
     if not torch.isfinite(tensor).all():
         raise ConfigError(
             "magnitude: entries must be finite, got NaN or infinity. "
             "Check the training run that wrote the adapter."
         )
-    bits = tensor.detach().to(dtype).abs().flatten().view(_integer(dtype))
-    if shift + DIGIT < torch.finfo(dtype).bits:
-        bits = bits[(bits >> (shift + DIGIT)) == prefix]
-    digits = (bits >> shift) & (2**DIGIT - 1)
-    return torch.bincount(digits, minlength=2**DIGIT).cpu()
+    return tensor

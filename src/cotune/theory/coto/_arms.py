@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import combinations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from ._data import Shift, Split, draw_data
@@ -55,10 +55,11 @@ class Trained:
     test: Split
 
     def by_arm(
-        self, scores: Float[Tensor, "copies *rest"]
-    ) -> Float[Tensor, "problems arms seeds *rest"]:
+        self, scores: Shaped[Tensor, "copies ..."]
+    ) -> Shaped[Tensor, "problems arms pairs ..."]:
         """Sort scores of the copies by problem, arm and seed (or pair of seeds)."""
-        return scores.unflatten(0, (self.size.problems, len(ARMS), -1))
+        shape = (self.size.problems, len(ARMS), -1, *scores.shape[1:])
+        return scores.reshape(shape)
 
 
 @lru_cache(maxsize=4)

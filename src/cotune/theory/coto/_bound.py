@@ -1,4 +1,4 @@
-"""T1: the loss under random masks bounds a weighted sum of losses of averaged outputs."""
+"""T1: the loss under random masks bounds the losses of averaged outputs."""
 
 from __future__ import annotations
 
@@ -68,7 +68,12 @@ def mask_bound(
         for chance in chances:
             for name, loss in (*CONVEX.items(), ("concave", _concave)):
                 gaps = gap(outputs, loss, chance)
-                row = {"layers": depth, "p": chance, "loss": name}
+                row = {
+                    "layers": depth,
+                    "p": chance,
+                    "loss": name,
+                    "case": f"{name}, L={depth}",
+                }
                 least, most = float(gaps.min()), float(gaps.max())
                 rows.append(row | {"least": least, "gap": most})
     convex = min(float(row["least"]) for row in rows if row["loss"] != "concave")
@@ -82,7 +87,7 @@ def mask_bound(
         ),
         rows=tuple(rows),
         settings={"seeds": seeds},
-        picture=Picture(x="p", y="gap", by="loss"),
+        picture=Picture(x="p", y="gap", by="case"),
     )
 
 

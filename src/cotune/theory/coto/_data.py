@@ -1,4 +1,4 @@
-"""Inputs labelled by random tanh teachers: one to pre-train on, a shifted one to adapt."""
+"""Inputs labelled by random tanh teachers: one to pre-train on, one to adapt to."""
 
 from __future__ import annotations
 

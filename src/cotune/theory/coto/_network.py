@@ -1,4 +1,4 @@
-"""A residual MLP as stacked tensors: many copies, each with its own adapter, at once."""
+"""A residual MLP as stacked tensors: many copies at once, each with its adapters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WIDTH, HIDDEN, BLOCKS, CLASSES = 48, 96, 8, 10
 
 @dataclass(frozen=True)
 class Network:
-    """Weights of R networks h <- h + W2 gelu(W1 LN(h)), with an input and an output map.
+    """Weights of R networks: input map, 8 blocks h + W2 gelu(W1 LN(h)), output map.
 
     Args:
         first: (R, 48, 48).

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -98,13 +96,13 @@ def _labels(trained: Trained, x: Float[Tensor, "R batch width"]) -> Tensor:
         on = residual(network, block, h, up, down)
         # Sets without the block come first, so the block is bit number `block`.
         h = torch.cat([h + off, h + on], dim=1)
-    return last_layer(network, h).argmax(-1).unflatten(1, (-1, batch))
+    labels = last_layer(network, h).argmax(-1)
+    return labels.reshape(len(x), -1, batch)
 
 
 def _curve(score: Float[Tensor, "R sets"]) -> Float[Tensor, "R levels"]:
-    on = torch.tensor([number.bit_count() for number in range(2**BLOCKS)])
-    weights = [[q**k * (1 - q) ** (BLOCKS - k) for q in LEVELS] for k in on.tolist()]
-    assert math.isclose(sum(row[1] for row in weights), 1.0)
+    on = [number.bit_count() for number in range(2**BLOCKS)]
+    weights = [[q**k * (1 - q) ** (BLOCKS - k) for q in LEVELS] for k in on]
     return score @ torch.tensor(weights)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from .._descent import descend
 from ._data import Split, draw_batches
 from ._network import BLOCKS, Adapters, Network, draw_adapters, draw_network, forward
 
@@ -60,19 +62,17 @@ def pretrain(source: Split, *, steps: int) -> Network:
         The trained networks, one per problem, detached.
     """
     problems = len(source.x)
-    network = draw_network([1_000 + p for p in range(problems)])
-    network = network.map(lambda tensor: tensor.requires_grad_())
-    # Adam works entry by entry, so one optimizer serves all stacked networks.
-    adam = torch.optim.AdamW(network.tensors(), lr=1e-3)
     seeds = [2_000 + p for p in range(problems)]
     batches = draw_batches(source.x.shape[1], 128, steps, seeds)
     number = torch.arange(problems)
-    for step in range(steps):
+
+    def loss(step: int, weights: Sequence[Tensor]) -> Tensor:
         x, y = source.take(number, batches[:, step])
-        adam.zero_grad()
-        loss_sum(forward(network, x), y).backward()
-        adam.step()
-    return network.map(torch.Tensor.detach)
+        return loss_sum(forward(Network(*weights), x), y)
+
+    start = draw_network([1_000 + p for p in range(problems)]).tensors()
+    # 0.01 is the decay that AdamW has by default, in torch and in most recipes.
+    return Network(*descend(start, loss, steps=steps, learning_rate=1e-3, decay=0.01))
 
 
 def train_adapters(

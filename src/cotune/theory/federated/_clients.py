@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..._errors import ConfigError, unknown_name
+from .._algebra import frobenius, orthonormal_columns
 
 SHARED = ("column", "row")
 
@@ -74,10 +75,10 @@ def draw_clients(
     drawn: list[tuple[Tensor, Tensor, Tensor]] = []
     for seed in range(seeds):
         generator = torch.Generator().manual_seed(seed)
-        basis = torch.linalg.qr(_normal(generator, size, rank))[0]
-        W = basis @ _normal(generator, clients, rank, size)
-        W = W if shared == "column" else W.mT
-        W = W / torch.linalg.matrix_norm(W)[:, None, None] * size**0.5
+        basis = orthonormal_columns(_normal(generator, size, rank))
+        common = basis @ _normal(generator, clients, rank, size)
+        common = common if shared == "column" else common.mT
+        W = common * size**0.5 / frobenius(common)
         X = _normal(generator, clients, size, samples)
         Y = W @ X + noise * _normal(generator, clients, size, samples)
         drawn.append((X, Y, W))

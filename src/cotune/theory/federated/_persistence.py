@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._descent import descend
 from .._finding import Check, Finding, Picture, Row
 from ._clients import Clients, draw_clients, draw_kaiming
 
@@ -87,63 +88,73 @@ class _Plan:
 
 
 def _train(clients: Clients, plan: _Plan, *, rounds: int, keep: bool) -> list[float]:
-    """Run the rounds; return the mean test error at the start of each, and at the end."""
+    """Run the rounds; return the test error at the start of each, and at the end."""
     seeds, _, size, _ = clients.W.shape
     generator = torch.Generator().manual_seed(40_000)
-    B0 = torch.zeros(seeds, 1, size, plan.middle, dtype=torch.float64)
-    A, M = _draw_private(clients, plan, generator)
-    errors = [_error(clients, plan.scale * B0 @ M @ A)]
+    sum_B = torch.zeros(seeds, 1, size, plan.middle, dtype=torch.float64)
+    private = _draw_private(clients, plan, generator)
+    errors = [_error(clients, plan, sum_B, private)]
     for _ in range(rounds):
-        A, M, dB = _train_locally(clients, plan, (A, M, B0), generator)
+        private, sent = _train_locally(clients, plan, sum_B, private, generator)
         # Equal weights: every client has the same number of points.
-        B0 = B0 + dB.mean(1, keepdim=True)
+        sum_B = sum_B + sent.mean(1, keepdim=True)
         if not keep:
-            A, M = _draw_private(clients, plan, generator)
-        errors.append(_error(clients, plan.scale * B0 @ M @ A))
+            private = _draw_private(clients, plan, generator)
+        errors.append(_error(clients, plan, sum_B, private))
     return errors
 
 
 def _train_locally(
     clients: Clients,
     plan: _Plan,
-    start: tuple[Tensor, Tensor, Tensor],
+    sum_B: Float[Tensor, "seeds 1 d middle"],
+    private: tuple[Tensor, Tensor],
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Train A, M, B1, B2 of every client; return A, M and dB = B2 B1."""
+) -> tuple[tuple[Tensor, Tensor], Float[Tensor, "seeds K d middle"]]:
+    """Train A_k, M_k, B1_k, B2_k; return (A_k, M_k) and what is sent, B2_k B1_k."""
     on = _rank_mask(plan.ranks)
-    A, M, B0 = start
-    seeds, count, widest, size = A.shape
+    seeds, count, size, _ = clients.W.shape
+    widest = max(plan.ranks)
     shape = (seeds, count, widest, plan.middle)
-    B1 = draw_kaiming(shape, plan.middle, generator)
-    B2 = torch.zeros(seeds, count, size, widest, dtype=torch.float64)
-    A, M = A.clone().requires_grad_(), M.clone().requires_grad_()
-    B1, B2 = B1.requires_grad_(), B2.requires_grad_()
-    adam = torch.optim.Adam([A, M, B1, B2], lr=plan.learning_rate)
-    for _ in range(plan.local_steps):
-        adam.zero_grad()
-        B = B0 + B2 @ (on * B1)
-        clients.loss(plan.scale * B @ (M @ (on * A))).backward()
-        adam.step()
-    return (on * A).detach(), M.detach(), (B2 @ (on * B1)).detach()
+    first = draw_kaiming(shape, plan.middle, generator)
+    second = torch.zeros(seeds, count, size, widest, dtype=torch.float64)
+
+    def loss(_: int, factors: Sequence[Tensor]) -> Tensor:
+        A, M, B1, B2 = factors
+        up = sum_B + B2 @ (on * B1)
+        return clients.loss(plan.scale * up @ (M @ (on * A)))
+
+    A, M, B1, B2 = descend(
+        (*private, first, second),
+        loss,
+        steps=plan.local_steps,
+        learning_rate=plan.learning_rate,
+    )
+    return (A, M), B2 @ (on * B1)
 
 
 def _draw_private(
     clients: Clients, plan: _Plan, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
+    """Draw A_k and M_k of every client, padded to the widest rank."""
     seeds, count, size, _ = clients.W.shape
     widest = max(plan.ranks)
     A = draw_kaiming((seeds, count, widest, size), size, generator)
-    M = draw_kaiming((seeds, count, plan.middle, widest), 1, generator)
-    bound = torch.tensor([1 / math.sqrt(rank) for rank in plan.ranks])
-    return _rank_mask(plan.ranks) * A, M * bound.double()[:, None, None]
+    unit = draw_kaiming((seeds, count, plan.middle, widest), 1, generator)
+    fan_in = torch.tensor(plan.ranks, dtype=torch.float64)[:, None, None]
+    return A, unit / fan_in.sqrt()
 
 
-def _rank_mask(ranks: tuple[int, ...]) -> Float[Tensor, "K widest one"]:
+def _rank_mask(ranks: tuple[int, ...]) -> Float[Tensor, "K widest 1"]:
     # All clients are padded to the widest rank: a row of zeros in A and in B1 cuts the
     # padding off in value and in gradient, so that one batch serves all ranks.
     number = torch.arange(max(ranks))
     return (number < torch.tensor(ranks)[:, None]).double()[..., None]
 
 
-def _error(clients: Clients, update: Tensor) -> float:
+def _error(
+    clients: Clients, plan: _Plan, sum_B: Tensor, private: tuple[Tensor, Tensor]
+) -> float:
+    A, M = private
+    update = plan.scale * sum_B @ (M @ (_rank_mask(plan.ranks) * A))
     return float(clients.test_error(update).mean())

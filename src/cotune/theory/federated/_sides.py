@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._descent import descend
 from .._finding import Check, Finding, Picture, Row
 from ._clients import SHARED, Clients, draw_clients, draw_kaiming
 
@@ -105,28 +108,32 @@ def train_federated(
     Returns:
         Test errors after the local training of the last round, and after its average.
     """
-    A, B = _start(clients, rank, common="A" in shared)
-    trained = clients.test_error(scale * B @ A)
+
+    def loss(_: int, factors: Sequence[Tensor]) -> Tensor:
+        return clients.loss(_multiply(factors, scale))
+
+    factors = _start(clients, rank, common="A" in shared)
+    trained = clients.test_error(_multiply(factors, scale))
     for _ in range(rounds):
-        A, B = A.detach().requires_grad_(), B.detach().requires_grad_()
-        adam = torch.optim.Adam([A, B], lr=learning_rate)
-        for _ in range(local_steps):
-            adam.zero_grad()
-            clients.loss(scale * B @ A).backward()
-            adam.step()
-        trained = clients.test_error(scale * B @ A).detach()
-        A = _average(A) if "A" in shared else A
-        B = _average(B) if "B" in shared else B
-    return trained, clients.test_error(scale * B @ A).detach()
+        factors = descend(factors, loss, steps=local_steps, learning_rate=learning_rate)
+        trained = clients.test_error(_multiply(factors, scale))
+        named = zip("AB", factors, strict=True)
+        factors = [_average(f) if name in shared else f for name, f in named]
+    return trained, clients.test_error(_multiply(factors, scale))
 
 
-def _start(clients: Clients, rank: int, *, common: bool) -> tuple[Tensor, Tensor]:
+def _multiply(factors: Sequence[Tensor], scale: float) -> Float[Tensor, "seeds K d d"]:
+    A, B = factors
+    return scale * B @ A
+
+
+def _start(clients: Clients, rank: int, *, common: bool) -> list[Tensor]:
     seeds, count, size, _ = clients.W.shape
     generators = [torch.Generator().manual_seed(30_000 + s) for s in range(seeds)]
     shape = (count, rank, size)
-    A = torch.stack([draw_kaiming(shape, size, g) for g in generators])
-    A = A[:, :1].expand_as(A).clone() if common else A
-    return A, torch.zeros(seeds, count, size, rank, dtype=torch.float64)
+    own = torch.stack([draw_kaiming(shape, size, g) for g in generators])
+    A = own[:, :1].expand_as(own) if common else own
+    return [A, torch.zeros(seeds, count, size, rank, dtype=torch.float64)]
 
 
 def _average(factor: Float[Tensor, "seeds K p q"]) -> Float[Tensor, "seeds K p q"]:

@@ -11,6 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..._errors import ConfigError, unknown_name
+from .._algebra import (
+    add_diagonal,
+    left_directions,
+    orthonormal_columns,
+    orthonormal_rows,
+    right_directions,
+    solve,
+    solve_from,
+)
 from ._problem import Model, Problem, draw_orthonormal
 
 STARTS = ("spectral", "random")
@@ -55,9 +64,9 @@ def alternations(
         solution and leaves alone what the data do not determine.
     """
     while True:
-        model = replace(model, A=_orthonormal_rows(_solve_A(problem, model)))
+        model = replace(model, A=orthonormal_rows(_solve_A(problem, model)))
         model = fit_cores(problem, model, ridge=ridge)
-        model = replace(model, B=torch.linalg.qr(_solve_B(problem, model))[0])
+        model = replace(model, B=orthonormal_columns(_solve_B(problem, model)))
         model = fit_cores(problem, model, ridge=ridge)
         yield model
 
@@ -109,10 +118,9 @@ def fit_cores(problem: Problem, model: Model, *, ridge: float = 0.0) -> Model:
         The model with new cores.
     """
     Z = model.A[:, None] @ problem.X
-    gram = _add_diagonal(Z @ Z.mT, ridge)
+    gram = add_diagonal(Z @ Z.mT, ridge)
     cross = model.B.mT[:, None] @ problem.Y @ Z.mT
-    S = torch.linalg.solve_ex(gram, cross, left=False)[0]
-    return replace(model, S=S)
+    return replace(model, S=solve(gram, cross.mT).mT)
 
 
 def _solve_A(problem: Problem, model: Model) -> Float[Tensor, "seeds r d_in"]:
@@ -136,35 +144,12 @@ def _solve_B(problem: Problem, model: Model) -> Float[Tensor, "seeds d_out r"]:
     return solve_from(gram, right.mT, model.B.mT).mT
 
 
-def solve_from(
-    gram: Float[Tensor, "*batch p p"],
-    right: Float[Tensor, "*batch p c"],
-    now: Float[Tensor, "*batch p c"],
-) -> Float[Tensor, "*batch p c"]:
-    """Solve gram @ x = right, moving from ``now`` only where the data say so.
-
-    Args:
-        gram: Symmetric and positive semi-definite; may be singular.
-        right: Right-hand side.
-        now: The present value of x.
-
-    Returns:
-        A solution: the damping of 1e-13 of the mean diagonal leaves ``now`` in the
-        null space of ``gram``, and vanishes where right = gram @ now.
-    """
-    damping = 1e-13 * gram.diagonal(dim1=-2, dim2=-1).mean(-1)
-    damped = _add_diagonal(gram, damping[..., None])
-    return now + torch.linalg.solve_ex(damped, right - gram @ now)[0]
-
-
 def _spectral(problem: Problem) -> tuple[Tensor, Tensor]:
     seeds, users, d_out, samples = problem.Y.shape
     wide = problem.Y.movedim(1, 2).reshape(seeds, d_out, users * samples)
     moments = problem.Y @ problem.X.mT / samples
     tall = moments.reshape(seeds, users * d_out, -1)
-    B = torch.linalg.svd(wide, full_matrices=False)[0][..., : problem.rank]
-    A = torch.linalg.svd(tall, full_matrices=False)[2][:, : problem.rank]
-    return B, A
+    return left_directions(wide, problem.rank), right_directions(tall, problem.rank)
 
 
 def _random(problem: Problem) -> tuple[Tensor, Tensor]:
@@ -175,17 +160,3 @@ def _random(problem: Problem) -> tuple[Tensor, Tensor]:
     B = torch.stack([draw_orthonormal(d_out, rank, g) for g in generators])
     A = torch.stack([draw_orthonormal(d_in, rank, g).T for g in generators])
     return B, A
-
-
-def _orthonormal_rows(
-    A: Float[Tensor, "seeds r d_in"],
-) -> Float[Tensor, "seeds r d_in"]:
-    return torch.linalg.qr(A.mT)[0].mT
-
-
-def _add_diagonal(
-    matrix: Float[Tensor, "*batch p p"], value: float | Tensor
-) -> Float[Tensor, "*batch p p"]:
-    size = matrix.shape[-1]
-    diagonal = torch.ones(size, dtype=matrix.dtype) * value
-    return matrix + torch.diag_embed(diagonal)

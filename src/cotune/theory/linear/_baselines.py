@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._algebra import left_directions, pseudo_inverse, truncate
 from ._problem import Problem
 
 
@@ -18,10 +18,7 @@ def fit_local(problem: Problem) -> Float[Tensor, "seeds users d_out d_in"]:
     Returns:
         One matrix per user.
     """
-    alone = problem.Y @ torch.linalg.pinv(problem.X)
-    U, s, Vh = torch.linalg.svd(alone, full_matrices=False)
-    r = problem.rank
-    return (U[..., :r] * s[..., None, :r]) @ Vh[..., :r, :]
+    return truncate(problem.Y @ pseudo_inverse(problem.X), problem.rank)
 
 
 def fit_pooled(problem: Problem) -> Float[Tensor, "seeds 1 d_out d_in"]:
@@ -35,9 +32,9 @@ def fit_pooled(problem: Problem) -> Float[Tensor, "seeds 1 d_out d_in"]:
         regression: least squares, then the top r directions of the fitted values).
     """
     X, Y = _join(problem.X), _join(problem.Y)
-    full = Y @ torch.linalg.pinv(X)
-    U = torch.linalg.svd(full @ X, full_matrices=False)[0][..., : problem.rank]
-    return (U @ (U.mT @ full))[:, None]
+    full = Y @ pseudo_inverse(X)
+    top = left_directions(full @ X, problem.rank)
+    return (top @ (top.mT @ full))[:, None]
 
 
 def _join(parts: Float[Tensor, "seeds users d n"]) -> Float[Tensor, "seeds d kn"]:

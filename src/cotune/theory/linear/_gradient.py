@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from .._descent import descend
 from .._finding import Check, Finding, Picture, Row
-from ._problem import Model, Problem, draw_problems
+from ._problem import Model, Problem, draw_normal, draw_problems
 from ._score import SUCCESS, median, relative_error, success_rate
 
 
@@ -75,18 +78,20 @@ def train_jointly(
         The trained model. B starts at 0, A at normal draws of variance 1 / d_in.
     """
     start = _start(problem, core)
-    A, B, S = (factor.requires_grad_() for factor in (start.A, start.B, start.S))
-    # Adam works entry by entry, so one optimizer serves the whole batch of problems.
-    adam = torch.optim.Adam([A, B, S], lr=learning_rate)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
-    for _ in range(steps):
+
+    def loss(_: int, factors: Sequence[Tensor]) -> Tensor:
+        A, B, S = factors
         gap = B[:, None] @ (S @ (A[:, None] @ problem.X)) - problem.Y
-        loss = gap.square().mean(dim=(1, 2, 3)).sum()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-        decay.step()
-    return Model(B=B.detach(), S=S.detach(), A=A.detach())
+        return gap.square().mean(dim=(1, 2, 3)).sum()
+
+    A, B, S = descend(
+        (start.A, start.B, start.S),
+        loss,
+        steps=steps,
+        learning_rate=learning_rate,
+        cosine=True,
+    )
+    return Model(B=B, S=S, A=A)
 
 
 def _start(problem: Problem, core: float) -> Model:
@@ -103,8 +108,7 @@ def _start(problem: Problem, core: float) -> Model:
 def _draw_A(rank: int, d_in: int, seed: int) -> Tensor:
     # Offset, so that the start is not drawn from the numbers of the truth.
     generator = torch.Generator().manual_seed(10_000 + seed)
-    gauss = torch.randn(rank, d_in, generator=generator, dtype=torch.float64)
-    return gauss / d_in**0.5
+    return draw_normal(generator, rank, d_in) / d_in**0.5
 
 
 def _check_dead_start(seeds: int, steps: int, learning_rate: float) -> Check:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..._errors import ConfigError, unknown_name
+from .._algebra import frobenius, orthonormal_columns
 
 CORES = ("gauss", "simil", "one-direction")
 
@@ -68,10 +69,7 @@ def draw_orthonormal(
     Returns:
         The matrix, float64.
     """
-    gauss = _normal(generator, rows, columns)
-    q, r = torch.linalg.qr(gauss)
-    # Without the signs, QR fixes an orientation and the draw is not uniform.
-    return q * r.diagonal().sign()
+    return orthonormal_columns(draw_normal(generator, rows, columns))
 
 
 def draw_problems(
@@ -142,22 +140,18 @@ def _draw_one(
     B = draw_orthonormal(d_out, rank, generator)
     A = draw_orthonormal(d_in, rank, generator).T
     S = _draw_cores(generator, users, rank, *core)
-    X = _normal(generator, users, d_in, samples)
-    E = _normal(generator, users, d_out, samples)
-    left, right = (
-        _normal(generator, users, d_out, 1),
-        _normal(generator, users, 1, d_in),
-    )
-    extra = left @ right
-    size = unshared * torch.linalg.matrix_norm(B @ S @ A)
-    extra = extra * (size / torch.linalg.matrix_norm(extra))[:, None, None]
-    return X, E, B, S, A, extra
+    X = draw_normal(generator, users, d_in, samples)
+    E = draw_normal(generator, users, d_out, samples)
+    left = draw_normal(generator, users, d_out, 1)
+    extra = left @ draw_normal(generator, users, 1, d_in)
+    size = unshared * frobenius(B @ S @ A)
+    return X, E, B, S, A, size / frobenius(extra) * extra
 
 
 def _draw_cores(
     generator: torch.Generator, users: int, rank: int, kind: str, tau: float
 ) -> Float[Tensor, "users r r"]:
-    gauss = _normal(generator, users, rank, rank)
+    gauss = draw_normal(generator, users, rank, rank)
     eye = torch.eye(rank, dtype=torch.float64)
     if kind == "gauss":
         return gauss
@@ -166,5 +160,6 @@ def _draw_cores(
     return torch.diag_embed(eye[torch.arange(users) % rank])
 
 
-def _normal(generator: torch.Generator, *shape: int) -> Tensor:
+def draw_normal(generator: torch.Generator, *shape: int) -> Tensor:
+    """Draw a float64 tensor of standard normal numbers."""
     return torch.randn(*shape, generator=generator, dtype=torch.float64)

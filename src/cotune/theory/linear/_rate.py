@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._algebra import frobenius, orthonormal_rows
 from .._finding import Check, Finding, Picture, Row
 from ._alternating import alternations, fit_cores
-from ._problem import Model, Problem, draw_problems
+from ._problem import Model, Problem, draw_normal, draw_problems
 from ._score import median, relative_error
 
 FLOOR = 1e-11
@@ -88,20 +89,10 @@ def _follow(
 
 def _perturb(truth: Model, size: float) -> Model:
     seeds, rank, d_in = truth.A.shape
-    gauss = torch.stack(
-        [
-            torch.randn(
-                rank,
-                d_in,
-                generator=torch.Generator().manual_seed(20_000 + seed),
-                dtype=torch.float64,
-            )
-            for seed in range(seeds)
-        ]
-    )
-    norm = torch.linalg.matrix_norm
-    noise = size * gauss * (norm(truth.A) / norm(gauss))[:, None, None]
-    return replace(truth, A=torch.linalg.qr((truth.A + noise).mT)[0].mT)
+    generators = [torch.Generator().manual_seed(20_000 + s) for s in range(seeds)]
+    gauss = torch.stack([draw_normal(g, rank, d_in) for g in generators])
+    noise = size * frobenius(truth.A) / frobenius(gauss) * gauss
+    return replace(truth, A=orthonormal_rows(truth.A + noise))
 
 
 def _fit_line(errors: Float[Tensor, "seeds rounds"]) -> tuple[Tensor, Tensor]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from .._algebra import (
+    least_squares,
+    left_directions,
+    orthonormal_columns,
+    orthonormal_rows,
+    right_directions,
+    solve_from,
+)
 from .._finding import Check, Finding, Picture, Row
-from ._alternating import solve_from
 from ._problem import Model, draw_problems
 from ._score import median, relative_error, success_rate
 
@@ -83,28 +92,30 @@ def _alternate(
     iterations: int,
 ) -> Model:
     moments = torch.einsum("sunij,sun->suij", X, y) / X.shape[2]
-    wide, tall = moments.movedim(1, 2).flatten(2), moments.flatten(1, 2)
-    B = torch.linalg.svd(wide, full_matrices=False)[0][..., :rank]
-    A = torch.linalg.svd(tall, full_matrices=False)[2][:, :rank]
-    S = _fit_cores(X, y, A, B)
+    start = Model(
+        B=left_directions(moments.movedim(1, 2).flatten(2), rank),
+        S=moments.new_zeros(*moments.shape[:2], rank, rank),
+        A=right_directions(moments.flatten(1, 2), rank),
+    )
+    model = _fit_cores(X, y, start)
     for _ in range(iterations):
-        design = torch.einsum("suab,sia,sunij->sunbj", S, B, X)
-        A = torch.linalg.qr(_solve(design, y, A).mT)[0].mT
-        S = _fit_cores(X, y, A, B)
-        design = torch.einsum("suab,sbj,sunij->sunia", S, A, X)
-        B = torch.linalg.qr(_solve(design, y, B))[0]
-        S = _fit_cores(X, y, A, B)
-        update = Model(B=B, S=S, A=A).update()
-        gap = torch.einsum("sunij,suij->sun", X, update) - y
-        if (gap.flatten(1).norm(dim=1) / y.flatten(1).norm(dim=1)).max() < 1e-13:
+        design = torch.einsum("suab,sia,sunij->sunbj", model.S, model.B, X)
+        model = replace(model, A=orthonormal_rows(_solve(design, y, model.A)))
+        model = _fit_cores(X, y, model)
+        design = torch.einsum("suab,sbj,sunij->sunia", model.S, model.A, X)
+        model = replace(model, B=orthonormal_columns(_solve(design, y, model.B)))
+        model = _fit_cores(X, y, model)
+        gap = torch.einsum("sunij,suij->sun", X, model.update()) - y
+        residual = (gap.square().sum((1, 2)) / y.square().sum((1, 2))).sqrt()
+        if float(residual.amax()) < 1e-13:
             break
-    return Model(B=B, S=S, A=A)
+    return model
 
 
-def _fit_cores(X: Tensor, y: Tensor, A: Tensor, B: Tensor) -> Tensor:
-    design = torch.einsum("sia,sunij,sbj->sunab", B, X, A).flatten(3)
-    core = torch.linalg.lstsq(design, y[..., None]).solution
-    return core.unflatten(2, (A.shape[1], A.shape[1])).squeeze(-1)
+def _fit_cores(X: Tensor, y: Tensor, model: Model) -> Model:
+    design = torch.einsum("sia,sunij,sbj->sunab", model.B, X, model.A)
+    core = least_squares(design.flatten(3), y[..., None])
+    return replace(model, S=core.reshape(model.S.shape))
 
 
 def _solve(

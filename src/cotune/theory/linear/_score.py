@@ -10,8 +10,8 @@ SUCCESS = 1e-6
 
 
 def relative_error(
-    update: Float[Tensor, "seeds users d_out d_in"],
-    truth: Float[Tensor, "seeds users d_out d_in"],
+    update: Float[Tensor, "seeds ... d_out d_in"],
+    truth: Float[Tensor, "seeds ... d_out d_in"],
 ) -> Float[Tensor, " seeds"]:
     """Return ||update - truth||_F / ||truth||_F over all users of a problem.
 

@@ -1,0 +1,46 @@
+"""The command ``cotune``: one small file per command, heavy imports inside it."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+COMMANDS = {
+    "demo": "Show the point of the project on the embedded model, offline.",
+    "train": "Train what a recipe says.",
+    "evaluate": "Score a run again: base model and adapter, per task.",
+    "compare": "Train several methods on the same data, tuned alike.",
+    "export": "Write an adapter as plain PEFT LoRA, one folder per task.",
+    "merge": "Write a full model with one task's update merged in.",
+    "generate": "Write text with a trained adapter.",
+    "explain": "Show factors, shapes, owners, parameters and bytes per layer.",
+    "methods": "Show the table of methods.",
+    "check": "Check a recipe and its data without training.",
+    "doctor": "Show versions and devices, and look for common mistakes.",
+}
+
+app = typer.Typer(
+    name="cotune",
+    help="Collaborative low-rank adaptation: many tasks or parties, one shared LoRA.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for _name, _help in COMMANDS.items():
+    _module = import_module(f"._{_name}", __name__)
+    app.command(_name, help=_help)(getattr(_module, f"run_{_name}"))
+
+
+def main() -> None:
+    """Run the command line; mistakes of the caller end with one message and code 2."""
+    from .._errors import ConfigError
+
+    try:
+        app()
+    except ConfigError as error:
+        typer.secho(f"cotune: {error}", fg="red", err=True)
+        sys.exit(2)

@@ -1,0 +1,50 @@
+"""The table of ``cotune explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..adapters import FactorLine
+
+
+def build_explain_table(lines: Sequence[FactorLine], layers: int) -> Table:
+    """Lay out factors per layer, then the sums per owner.
+
+    Args:
+        lines: All factors.
+        layers: How many layers to show one by one; 0 shows all.
+    """
+    from rich.table import Table
+
+    names = list(dict.fromkeys(line.layer for line in lines))
+    shown = names if layers == 0 else names[:layers]
+    left = len(names) - len(shown)
+    caption = f"and {left} more layers (--layers 0 shows all)" if left else None
+    table = Table(title=f"{len(names)} adapted layers", caption=caption)
+    for column in ("layer", "factor", "shape", "owner"):
+        table.add_column(column)
+    for column in ("parameters", "bytes"):
+        table.add_column(column, justify="right")
+    for line in lines:
+        if line.layer in shown:
+            shape = " x ".join(map(str, line.shape))
+            table.add_row(
+                line.layer, line.factor, shape, line.owner, *_numbers([line])
+            )
+    table.add_section()
+    for owner in ("shared", "private", "frozen"):
+        own = [line for line in lines if line.owner == owner]
+        if own:
+            table.add_row("all layers", "", "", owner, *_numbers(own))
+    trained = [line for line in lines if line.owner != "frozen"]
+    table.add_row("all layers", "", "", "trained", *_numbers(trained))
+    return table
+
+
+def _numbers(lines: Sequence[FactorLine]) -> tuple[str, str]:
+    parameters = sum(line.parameters for line in lines)
+    return f"{parameters:,}", f"{sum(line.bytes for line in lines):,}"

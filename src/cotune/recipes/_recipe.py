@@ -1,0 +1,59 @@
+"""A recipe: everything that a run needs, in one file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from ..data import DataSpec
+from ..data._spec import Spec
+from ..schedules import ScheduleSpec
+from ..training import BaseSpec, EvaluationSpec, TrainingSpec
+from ._adapter_spec import AdapterSpec
+
+
+class Recipe(Spec):
+    """Everything that a run needs. Written resolved beside its results."""
+
+    description: str = Field(default="", description="What the recipe is for.")
+    base: BaseSpec = Field(default=BaseSpec(), description="Which model is adapted.")
+    data: DataSpec = Field(description="Tasks, and how they are mixed.")
+    adapter: AdapterSpec = Field(  # type: ignore[valid-type]
+        default=AdapterSpec(target_modules="all-linear"),
+        description="Which adapter is trained.",
+    )
+    separate: bool = Field(
+        default=False,
+        description="Train one adapter per task, alone: the baseline that sharing must "
+        "beat. Every task gets the same number of steps.",
+    )
+    schedule: ScheduleSpec | None = Field(
+        default=None, description="When adapters are active; left out: always."
+    )
+    training: TrainingSpec = Field(default=TrainingSpec(), description="How to train.")
+    evaluation: EvaluationSpec = Field(
+        default=EvaluationSpec(), description="How to score."
+    )
+    output_dir: str = Field(
+        default="runs/run", description="Folder of the run; new or empty."
+    )
+    versions: dict[str, str] = Field(
+        default_factory=dict,
+        description="Written by a run: the versions it ran with. Read by nobody.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        names = [task.name for task in self.data.tasks]
+        own = self._adapter_value("tasks")
+        if own and not self.data.folders and set(names) - set(own):
+            missing = ", ".join(sorted(set(names) - set(own)))
+            raise ValueError(
+                f"adapter.tasks: must hold every task of data.tasks, got none for "
+                f"{missing}. Leave adapter.tasks out to take them all."
+            )
+        return self
+
+    def _adapter_value(self, name: str) -> Any:
+        return getattr(self.adapter, name)

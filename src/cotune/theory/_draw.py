@@ -1,0 +1,87 @@
+"""Pictures of findings; needs matplotlib, which is an extra."""
+
+# pyright: reportUnknownMemberType=false
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .._errors import ConfigError
+from ._finding import Finding
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def write_picture(
+    findings: Sequence[Finding], path: str | os.PathLike[str], *, columns: int = 3
+) -> Path:
+    """Draw findings in a grid and write the picture in one move.
+
+    Args:
+        findings: At least one.
+        path: File to write; its suffix picks the format (png, svg, pdf).
+        columns: Most pictures in a row.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: matplotlib is not installed, or there are no findings.
+    """
+    if not findings:
+        raise ConfigError("write_picture: findings must not be empty, got none.")
+    columns = min(columns, len(findings))
+    rows = math.ceil(len(findings) / columns)
+    figure = _new_figure(5.2 * columns, 3.8 * rows)
+    for number, finding in enumerate(findings, start=1):
+        _draw(finding, figure.add_subplot(rows, columns, number))
+    path = Path(path)
+    _write_atomically(figure, path)
+    return path
+
+
+def _draw(finding: Finding, axes: Axes) -> None:
+    how = finding.picture
+    for key in dict.fromkeys(str(row.get(how.by, "")) for row in finding.rows):
+        mine = [row for row in finding.rows if str(row.get(how.by, "")) == key]
+        x, y = ([row[column] for row in mine] for column in (how.x, how.y))
+        axes.plot(x, y, marker="o", label=key)
+    axes.set_xlabel(how.x)
+    axes.set_ylabel(how.y)
+    verdict = "holds" if finding.passed else "does not hold"
+    axes.set_title(f"{finding.name}: {verdict}")
+    if how.log_x:
+        axes.set_xscale("log")
+    if how.log_y:
+        axes.set_yscale("log")
+    if how.by:
+        axes.legend(title=how.by, fontsize="small")
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    # Figure itself, not pyplot: no window system, no global list of open figures.
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigError(
+            "plot: matplotlib must be installed, got no such package. "
+            "Run: pip install 'cotune[plot]'."
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _write_atomically(figure: Figure, path: Path) -> None:
+    handle, partial = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    try:
+        figure.savefig(partial, dpi=110)
+        os.replace(partial, path)
+    finally:
+        Path(partial).unlink(missing_ok=True)

@@ -1,0 +1,498 @@
+"""The layer's contract: checks M1, M2, M3 and M6, and the edges of its inputs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
+
+from adapters.layers import (
+    COPY_FORMS,
+    D_IN,
+    D_OUT,
+    TASKS,
+    Case,
+    batch_of,
+    coupling_cases,
+    make_layer,
+    method_cases,
+    plain_base,
+)
+from adapters.oracle import COUPLING_RULES, draw_matrix, loop_update, read_bank
+from cotune import CoTuneConfig
+from cotune._errors import ConfigError
+from cotune.adapters import CORES, COUPLINGS, STARTS, CollaborativeLayer
+from cotune.adapters._tasks import TaskState
+
+METHODS = method_cases()
+STARTING = [
+    *METHODS,
+    *coupling_cases(cores=["none"]),
+    *coupling_cases(cores=list(CORES), starts=["kaiming"]),
+]
+COMPUTING = [
+    *METHODS,
+    *coupling_cases(cores=["none"], starts=COPY_FORMS),
+    *coupling_cases(cores=list(CORES), starts=["pissa-split"]),
+]
+LEARNING = [*METHODS, *coupling_cases(cores=["none", "full"], starts=["pissa-split"])]
+BASES = ["linear", "conv1d", "custom"]
+
+
+class Custom(nn.Module):
+    """A base layer of somebody else's: in and out features, and no weight at hand."""
+
+    def __init__(self, inner: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = D_IN, D_OUT
+        self.inner = inner
+
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        return self.inner(x) * gain
+
+
+def base_of(kind: str) -> nn.Module:
+    if kind == "custom":
+        inner = plain_base()
+        assert isinstance(inner, nn.Linear)
+        return Custom(inner)
+    return plain_base(kind)
+
+
+def base_output(layer: CollaborativeLayer, x: Tensor) -> Tensor:
+    base = layer.get_base_layer()
+    if isinstance(base, Conv1D):
+        return x @ base.weight.double() + base.bias.double()
+    inner = base.inner if isinstance(base, Custom) else base
+    assert isinstance(inner, nn.Linear)
+    bias = 0 if inner.bias is None else inner.bias.double()
+    return x @ inner.weight.double().T + bias
+
+
+def wanted_output(
+    layer: CollaborativeLayer, x: Tensor, tasks: list[int], **kwargs: Tensor | None
+) -> Tensor:
+    x = x.double()
+    return base_output(layer, x) + loop_update(read_bank(layer), x, tasks, **kwargs)
+
+
+def relative_error(got: Tensor, wanted: Tensor) -> float:
+    got, wanted = got.detach().double(), wanted.detach().double()
+    return float((got - wanted).norm() / wanted.norm())
+
+
+def with_fast(layer: CollaborativeLayer, fast: str) -> CollaborativeLayer:
+    layer.specs["default"].config.fast = fast
+    return layer
+
+
+# -- M1: the start is the base model ---------------------------------------------------
+
+
+@pytest.mark.parametrize("case", STARTING, ids=str)
+def test_m1_at_step_0_the_layer_is_its_base_layer(case: Case) -> None:
+    layer = make_layer(case, filled=False, dtype=torch.float32)
+    x, tasks = batch_of(layer, dtype=torch.float32)
+    layer.state.current = tasks
+    wanted = layer.base_layer(x)
+    for training in (False, True):
+        layer.train(training)
+        assert relative_error(layer(x), wanted) <= 1e-6
+
+
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_m1_a_disabled_adapter_leaves_the_base_output_bit_for_bit(case: Case) -> None:
+    layer = make_layer(case)
+    x, tasks = batch_of(layer)
+    layer.state.current = tasks
+    layer.enable_adapters(False)
+    assert torch.equal(layer(x), layer.base_layer(x))
+    layer.enable_adapters(True)
+    assert not torch.equal(layer(x), layer.base_layer(x))
+
+
+@pytest.mark.parametrize("start", list(STARTS))
+def test_without_init_weights_the_adapter_changes_the_output(start: str) -> None:
+    case = Case(start, {"start": start, "init_weights": False, "num_B": 2})
+    layer = make_layer(case, filled=False)
+    x, _ = batch_of(layer)
+    assert relative_error(layer(x), layer.base_layer(x)) > 1e-3
+
+
+# -- M2: the forward is the formula ----------------------------------------------------
+
+
+def test_every_coupling_has_a_rule_in_the_oracle() -> None:
+    assert set(COUPLING_RULES) == set(COUPLINGS)
+
+
+@pytest.mark.parametrize("case", COMPUTING, ids=str)
+def test_m2_forward_equals_the_double_loop_in_fp64(case: Case) -> None:
+    layer = make_layer(case)
+    x, tasks = batch_of(layer)
+    layer.state.current = tasks
+    wanted = wanted_output(layer, x, tasks)
+    for fast in ("auto", "off"):
+        assert relative_error(with_fast(layer, fast)(x), wanted) <= 1e-10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", coupling_cases(), ids=str)
+def test_m1_and_m2_hold_for_every_combination_of_the_tables(case: Case) -> None:
+    layer = make_layer(case, filled=False)
+    x, tasks = batch_of(layer)
+    layer.state.current = tasks
+    assert relative_error(layer(x), layer.base_layer(x)) <= 1e-6
+    layer = make_layer(case)
+    layer.state.current = tasks
+    wanted = wanted_output(layer, x, tasks)
+    for fast in ("auto", "off"):
+        assert relative_error(with_fast(layer, fast)(x), wanted) <= 1e-10
+
+
+@pytest.mark.parametrize("case", LEARNING, ids=str)
+def test_m2_forward_equals_the_double_loop_in_fp32(case: Case) -> None:
+    layer = make_layer(case, dtype=torch.float32)
+    x, tasks = batch_of(layer, dtype=torch.float32)
+    layer.state.current = tasks
+    wanted = wanted_output(layer, x, tasks)
+    for fast in ("auto", "off"):
+        assert relative_error(with_fast(layer, fast)(x), wanted) <= 1e-5
+
+
+@pytest.mark.parametrize("kind", BASES)
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_m2_holds_for_every_kind_of_base_layer(case: Case, kind: str) -> None:
+    start = {"start": "kaiming"} if kind == "custom" else {}
+    layer = make_layer(case, base=base_of(kind), **start)
+    x, tasks = batch_of(layer)
+    layer.state.current = tasks
+    assert relative_error(layer(x), wanted_output(layer, x, tasks)) <= 1e-10
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+@pytest.mark.parametrize("start", COPY_FORMS)
+@pytest.mark.parametrize("sizes", [(2, 3), (3, 2), (4, 1)])
+@pytest.mark.parametrize("coupling", ["random", "random-reversed"])
+def test_m2_a_random_coupling_computes_the_pairs_that_it_drew(
+    coupling: str, sizes: tuple[int, int], start: str, fast: str
+) -> None:
+    M, N = sizes
+    fields = {"coupling": coupling, "num_A": M, "num_B": N, "start": start, "r": 2}
+    layer = make_layer(Case("", {**fields, "fast": fast})).train()
+    x, tasks = batch_of(layer)
+    outputs = []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        drawn = draw_matrix(coupling, M, N)
+        torch.manual_seed(seed)
+        outputs.append(layer(x))
+        wanted = wanted_output(layer, x, tasks, drawn=drawn)
+        assert relative_error(outputs[-1], wanted) <= 1e-10
+    if N > 1 or coupling == "random-reversed":
+        assert any(not torch.equal(outputs[0], other) for other in outputs[1:])
+
+
+def test_a_random_coupling_draws_every_pair_equally_often() -> None:
+    torch.manual_seed(0)
+    rule = COUPLINGS["random"]()
+    counts = sum(rule.draw(2, 3) for _ in range(3000))
+    # 1000 each; five standard deviations are 130.
+    assert ((counts - 1000).abs() < 130).all()
+
+
+def test_m2_holds_with_rslora_and_a_pattern_of_ranks() -> None:
+    case = Case("", {"use_rslora": True, "num_A": 2, "num_B": 2, "lora_alpha": 7})
+    layer = make_layer(case)
+    x, tasks = batch_of(layer)
+    assert layer.specs["default"].scale == pytest.approx(7 / 3**0.5)
+    assert relative_error(layer(x), wanted_output(layer, x, tasks)) <= 1e-10
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_m2_holds_under_dropout_where_the_router_sees_all_of_x(
+    case: Case, fast: str
+) -> None:
+    layer = make_layer(case, lora_dropout=0.4, fast=fast).train()
+    x, tasks = batch_of(layer)
+    layer.state.current = tasks
+    torch.manual_seed(5)
+    got = layer(x)
+    torch.manual_seed(5)
+    # Both ways draw one mask of the shape of x, each with torch's own primitive.
+    if fast == "off":
+        dropped = nn.functional.dropout(x, 0.4)
+    else:
+        dropped = x * torch.empty(x.shape, dtype=torch.bool).bernoulli_(0.6) / 0.6
+    wanted = wanted_output(layer, x, tasks, dropped=dropped)
+    assert relative_error(got, wanted) <= 1e-10
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+def test_dropout_is_drawn_once_per_layer_for_all_pairs(fast: str) -> None:
+    M, N, rate = 3, 4, 0.3
+    config = CoTuneConfig(
+        r=8, lora_alpha=8, num_A=M, num_B=N, lora_dropout=rate, fast=fast
+    )
+    base = nn.Linear(8, 8, bias=False).requires_grad_(False)
+    layer = make_layer(config, base=base, dtype=torch.float32).train()
+    with torch.no_grad():
+        base.weight.zero_()
+        layer.cotune_A["default"].copy_(torch.eye(8).expand(M, 8, 8))
+        layer.cotune_B["default"].copy_(torch.eye(8).expand(N, 8, 8))
+    torch.manual_seed(0)
+    x = torch.ones(500, 8)
+    y = layer(x)
+    # With one mask for all M x N pairs an entry is all there or all gone.
+    whole = torch.full_like(y, M * N / (1 - rate))
+    assert ((y == 0) | torch.isclose(y, whole)).all()
+    # 4000 entries: five standard deviations are 0.036.
+    assert abs(float((y != 0).float().mean()) - (1 - rate)) < 0.036
+    assert not torch.equal(y, layer(x))
+    assert torch.isclose(layer.eval()(x), torch.full_like(y, M * N)).all()
+
+
+# -- M3: the gradients are those of the formula ----------------------------------------
+
+
+def trained(layer: CollaborativeLayer) -> dict[str, nn.Parameter]:
+    return {n: p for n, p in layer.named_parameters() if p.requires_grad}
+
+
+def gradients(layer: CollaborativeLayer, x: Tensor, y: Tensor) -> list[Tensor]:
+    dice = torch.Generator().manual_seed(11)
+    weights = torch.randn(y.shape, generator=dice, dtype=y.dtype)
+    inputs = [x, *trained(layer).values()]
+    return list(torch.autograd.grad((y * weights).sum(), inputs))
+
+
+@pytest.mark.parametrize("case", LEARNING, ids=str)
+def test_m3_gradients_equal_autograd_of_the_double_loop(case: Case) -> None:
+    layer = make_layer(case)
+    x, tasks = batch_of(layer)
+    x.requires_grad_(True)
+    layer.state.current = tasks
+    live = read_bank(layer, live=True)
+    wanted = gradients(layer, x, base_output(layer, x) + loop_update(live, x, tasks))
+    for fast in ("auto", "off"):
+        got = gradients(layer, x, with_fast(layer, fast)(x))
+        for name, mine, theirs in zip(["x", *trained(layer)], got, wanted, strict=True):
+            assert relative_error(mine, theirs) <= 1e-10, name
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_m3_gradcheck_passes(case: Case, fast: str) -> None:
+    layer = make_layer(case, r=2, fast=fast)
+    x, tasks = batch_of(layer, samples=2, tokens=2)
+    x.requires_grad_(True)
+    names = list(trained(layer))
+    values = tuple(p.detach().clone().requires_grad_() for p in trained(layer).values())
+
+    def run(x: Tensor, *values: Tensor) -> Tensor:
+        layer.state.current = tasks
+        given = dict(zip(names, values, strict=True))
+        return torch.func.functional_call(layer, given, (x,))
+
+    assert torch.autograd.gradcheck(run, (x, *values), fast_mode=True)
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_m3_gradients_under_dropout_are_those_of_the_drawn_mask(
+    case: Case, fast: str
+) -> None:
+    layer = make_layer(case, lora_dropout=0.4, fast=fast).train()
+    x, tasks = batch_of(layer)
+    x.requires_grad_(True)
+    layer.state.current = tasks
+    torch.manual_seed(5)
+    got = gradients(layer, x, layer(x))
+    torch.manual_seed(5)
+    keep = torch.empty(x.shape, dtype=torch.bool).bernoulli_(0.6)
+    if fast == "off":
+        torch.manual_seed(5)
+        keep = nn.functional.dropout(torch.ones_like(x), 0.4) != 0
+    live = read_bank(layer, live=True)
+    y = base_output(layer, x) + loop_update(live, x, tasks, dropped=x * keep / 0.6)
+    for mine, theirs in zip(got, gradients(layer, x, y), strict=True):
+        assert relative_error(mine, theirs) <= 1e-10
+
+
+@pytest.mark.parametrize("case", STARTING, ids=str)
+def test_every_trainable_factor_has_a_gradient_after_one_backward(case: Case) -> None:
+    layer = make_layer(case, filled=False, dtype=torch.float32).train()
+    x, tasks = batch_of(layer, dtype=torch.float32)
+    layer.state.current = tasks
+    layer(x).square().sum().backward()
+    for name, parameter in trained(layer).items():
+        assert parameter.grad is not None, name
+    frozen = [p for p in layer.parameters() if not p.requires_grad]
+    assert all(parameter.grad is None for parameter in frozen)
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_frozen_factors_get_no_gradient_and_change_no_other(
+    case: Case, fast: str
+) -> None:
+    layer = make_layer(case, fast=fast)
+    x, tasks = batch_of(layer)
+    layer.state.current = tasks
+    layer(x).square().sum().backward()
+    wanted = {name: p.grad.clone() for name, p in trained(layer).items()}  # pyright: ignore
+    for frozen in wanted:
+        layer.zero_grad(set_to_none=True)
+        layer.get_parameter(frozen).requires_grad_(False)
+        layer(x).square().sum().backward()
+        for name, parameter in trained(layer).items():
+            assert parameter.grad is not None
+            assert relative_error(parameter.grad, wanted[name]) <= 1e-12, name
+        assert layer.get_parameter(frozen).grad is None
+        layer.get_parameter(frozen).requires_grad_(True)
+
+
+# -- M6: every factor owns its storage -------------------------------------------------
+
+
+@pytest.mark.parametrize("case", STARTING, ids=str)
+def test_m6_no_two_factors_share_memory(case: Case) -> None:
+    layer = make_layer(case, filled=False)
+    everything = dict(layer.named_parameters())
+    pointers = {p.untyped_storage().data_ptr() for p in everything.values()}
+    assert len(pointers) == len(everything)
+    for name, parameter in everything.items():
+        # A view into something larger, or with repeated entries, would be saved larger.
+        size = parameter.untyped_storage().nbytes()
+        if "cotune" in name:
+            assert size == parameter.numel() * parameter.element_size(), name
+            assert parameter.is_contiguous(), name
+
+
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_the_base_weight_is_never_touched_by_a_start(case: Case) -> None:
+    base = plain_base()
+    before = {name: p.clone() for name, p in base.named_parameters()}
+    make_layer(case, base=base)
+    for name, parameter in base.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_the_same_seed_makes_the_same_layer_and_input_is_untouched(case: Case) -> None:
+    one, two = make_layer(case, filled=False), make_layer(case, filled=False)
+    for (name, mine), theirs in zip(
+        one.named_parameters(), two.parameters(), strict=True
+    ):
+        assert torch.equal(mine, theirs), name
+    x, tasks = batch_of(one)
+    copy = x.clone()
+    one.state.current = two.state.current = tasks
+    assert torch.equal(one(x), two(x))
+    assert torch.equal(x, copy)
+
+
+# -- shapes of inputs ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_inputs_of_2_3_and_4_dimensions_give_the_same_numbers(
+    case: Case, fast: str
+) -> None:
+    layer = make_layer(case, fast=fast)
+    x, tasks = batch_of(layer, samples=3, tokens=4)
+    layer.state.current = tasks
+    wanted = layer(x)
+    assert wanted.shape == (3, 4, D_OUT)
+    flat = layer(x.flatten(0, 1))
+    deep = layer(x.view(3, 2, 2, D_IN))
+    assert flat.shape == (12, D_OUT) and deep.shape == (3, 2, 2, D_OUT)
+    torch.testing.assert_close(flat.view_as(wanted), wanted)
+    torch.testing.assert_close(deep.view_as(wanted), wanted)
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_non_contiguous_inputs_and_gradients_are_fine(
+    case: Case, bias: bool, fast: str
+) -> None:
+    layer = make_layer(case, base=plain_base(bias=bias), fast=fast)
+    x, tasks = batch_of(layer, samples=3, tokens=4)
+    layer.state.current = tasks
+    strided = x.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    sliced = torch.cat([x, x], dim=-1)[..., :D_IN]
+    wide = torch.stack([x, x], dim=2).flatten(1, 2)[:, ::2]
+    plain = x.clone().requires_grad_(True)
+    y = layer(plain)
+    y.sum().backward()  # A gradient expanded from one number.
+    grad = plain.grad
+    assert grad is not None
+    for other in (strided, sliced, wide):
+        other = other.detach().requires_grad_(True)
+        assert not other.is_contiguous()
+        torch.testing.assert_close(layer(other), y)
+        # A gradient whose axes are in another order.
+        layer(other).transpose(0, 1).contiguous().sum().backward()
+        torch.testing.assert_close(other.grad, grad)
+
+
+@pytest.mark.parametrize("shape", [(0, D_IN), (0, 4, D_IN), (2, 0, D_IN)])
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_an_empty_batch_gives_an_empty_output(
+    case: Case, shape: tuple[int, ...]
+) -> None:
+    layer = make_layer(case)
+    layer.state.current = [0] * shape[0]
+    assert layer(torch.zeros(shape, dtype=torch.float64)).shape == (*shape[:-1], D_OUT)
+
+
+def test_one_sample_and_one_token_work() -> None:
+    for case in METHODS:
+        layer = make_layer(case)
+        x, tasks = batch_of(layer, samples=1, tokens=1)
+        layer.state.current = tasks
+        assert relative_error(layer(x), wanted_output(layer, x, tasks)) <= 1e-10
+
+
+@pytest.mark.parametrize("kind", ["linear", "custom"])
+def test_arguments_of_the_base_layer_reach_it(kind: str) -> None:
+    inner = plain_base()
+    assert isinstance(inner, nn.Linear)
+    layer = make_layer(Case("", {"start": "kaiming"}), base=Custom(inner))
+    x, tasks = batch_of(layer)
+    wanted = 3.0 * inner(x) + loop_update(read_bank(layer), x, tasks)
+    assert relative_error(layer(x, 3.0), wanted) <= 1e-10
+    assert relative_error(layer(x, gain=3.0), wanted) <= 1e-10
+
+
+# -- refusals --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "base", [nn.Embedding(4, 5), nn.Conv2d(3, 3, 1), nn.LayerNorm(4), nn.Identity()]
+)
+def test_layers_without_features_are_refused(base: nn.Module) -> None:
+    with pytest.raises(ConfigError, match="must name layers with in_features"):
+        CollaborativeLayer(base, "default", CoTuneConfig(), 4, 8, TaskState())
+
+
+@pytest.mark.parametrize("start", ["pissa", "pissa-split"])
+def test_a_start_from_the_weight_is_refused_without_one(start: str) -> None:
+    with pytest.raises(ConfigError, match="Use start='kaiming'"):
+        make_layer(Case("", {"start": start}), base=base_of("custom"))
+
+
+def test_too_many_singular_directions_are_refused() -> None:
+    case = Case("", {"start": "pissa-split", "num_A": 4, "num_B": 4})
+    with pytest.raises(ConfigError, match="needs 12 singular directions"):
+        make_layer(case)
+
+
+def test_a_layer_says_what_it_is() -> None:
+    text = repr(make_layer(METHODS[0]))
+    assert text.startswith("cotune.CollaborativeLayer(")
+    assert TASKS == ["art", "bio", "law"]
