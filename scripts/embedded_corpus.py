@@ -160,7 +160,9 @@ def list_copy(rng: random.Random) -> Document:
     """Copy a list, as it stands or backwards, or a made-up word."""
     form = rng.randrange(3)
     if form == 2:
-        letters = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 5)))
+        letters = "".join(
+            rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 5))
+        )
         return Document(f"copy {letters}:", letters)
     words = rng.sample(ALL_WORDS, rng.randint(2, 4))
     if form == 0:
@@ -200,7 +202,9 @@ def list_quality(rng: random.Random) -> Document:
     poles = rng.sample(list(POLES), 3)
     nouns = rng.sample(NOUNS, 3)
     words = [rng.choice(POLES[pole]) for pole in poles]
-    given = f"a {words[0]} {nouns[0]}, a {words[1]} {nouns[1]} and a {words[2]} {nouns[2]}"
+    given = (
+        f"a {words[0]} {nouns[0]}, a {words[1]} {nouns[1]} and a {words[2]} {nouns[2]}"
+    )
     row = rng.randrange(3)
     if rng.random() < 0.5:
         return Document(f"{given}. which is {poles[row]}?", nouns[row])

@@ -37,6 +37,17 @@ def test_folders_and_tasks_become_one_list_with_the_rules_of_the_section(
     assert data.tasks[0].limits.max_length is None
 
 
+def test_the_share_of_the_section_leaves_tasks_with_a_validation_file_alone(
+    tmp_path, write, make_rows
+):
+    write(tmp_path / "all" / "a" / "train.jsonl", make_rows(10))
+    write(tmp_path / "all" / "a" / "validation.jsonl", make_rows(3, start=10))
+    write(tmp_path / "all" / "b" / "train.jsonl", make_rows(10))
+    data = DataSpec(root=str(tmp_path), folders=[{"path": "all"}], validation_share=0.2)
+    tasks = load_data(data)
+    assert [(len(t.train), len(t.validation)) for t in tasks] == [(10, 3), (8, 2)]
+
+
 def test_names_may_not_repeat_between_folders_and_tasks(tmp_path, write, make_rows):
     write(tmp_path / "all" / "a" / "train.jsonl", make_rows(2))
     task = {"name": "a", "source": "all/a", "kind": "choice"}

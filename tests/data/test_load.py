@@ -81,7 +81,7 @@ def hub_task(tmp_path, monkeypatch):
     rows.to_parquet(str(tmp_path / "hub" / "train.parquet"))
 
     def load(**settings):
-        source = {"hub": str(tmp_path / "hub"), "test": None}
+        source = {"hub": str(tmp_path / "hub"), "without": ["test"]}
         spec = TaskSpec(name="t", source=source, kind="label", **settings)
         return load_tasks([spec])[0]
 

@@ -26,7 +26,7 @@ LORA_FORMS: dict[str, dict[str, Any]] = {
     "dora": {"use_dora": True},
     "dropout": {"lora_dropout": 0.5},
     "orthogonal": {"init_lora_weights": "orthogonal"},
-    "eva": {"init_lora_weights": "eva"},
+    "eva": {"init_lora_weights": "eva", "eva_config": peft.EvaConfig()},
 }
 """Forms of PEFT's LoRA that leave the base weight as it is."""
 
@@ -38,8 +38,6 @@ CHANGING_FORMS: dict[str, dict[str, Any]] = {
 """Starts of PEFT's LoRA that change the base weight."""
 
 TUNERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "adamss": ("AdamssConfig", {}),
-    "boft": ("BOFTConfig", {"boft_block_size": 4}),
     "c3a": ("C3AConfig", {"block_size": 8}),
     "deft": ("DeftConfig", {}),
     "delora": ("DeloraConfig", {}),
@@ -53,14 +51,16 @@ TUNERS: dict[str, tuple[str, dict[str, Any]]] = {
     "lokr": ("LoKrConfig", {}),
     "lora": ("LoraConfig", {"r": 2}),
     "miss": ("MissConfig", {"r": 4}),
-    "oft": ("OFTConfig", {}),
+    "oft": ("OFTConfig", {"oft_block_size": 8}),
     "peanut": ("PeanutConfig", {}),
-    "poly": ("PolyConfig", {"r": 2, "n_tasks": 3, "n_skills": 2}),
+    "poly": (
+        "PolyConfig",
+        {"r": 2, "n_tasks": 3, "n_skills": 2, "task_type": "CAUSAL_LM"},
+    ),
     "psoft": ("PsoftConfig", {"r": 4}),
     "pvera": ("PveraConfig", {}),
     "randlora": ("RandLoraConfig", {}),
     "road": ("RoadConfig", {"group_size": 8}),
-    "shira": ("ShiraConfig", {"r": 2}),
     "vera": ("VeraConfig", {}),
     "waveft": ("WaveFTConfig", {"n_frequency": 8}),
 }
@@ -161,5 +161,6 @@ def quiet() -> Any:
     """Hide PEFT's calls of what transformers has renamed."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`?is_gradient_checkpointing", FutureWarning)
-        warnings.filterwarnings("ignore", "`?gradient_checkpointing", FutureWarning)
+        warnings.filterwarnings("ignore", "Unsupported layer type", UserWarning)
+        warnings.filterwarnings("ignore", "lora with eva", UserWarning)
         yield

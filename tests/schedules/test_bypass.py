@@ -40,12 +40,14 @@ CONFIGS = {
         f"form-{name}": lambda fields=fields: lora_config(**fields)
         for name, fields in LORA_FORMS.items()
     },
-    **{
-        f"tuner-{name}": lambda name=name: tuner_config(name)
-        for name in TUNERS
-        if name in KNOWN
-    },
+    "tuner-hira": lambda: tuner_config("hira"),
 }
+OTHERS = {
+    f"tuner-{name}": lambda name=name: tuner_config(name)
+    for name in TUNERS
+    if name in KNOWN and name not in ("lora", "hira")
+}
+ALL = [*CONFIGS, *(pytest.param(name, marks=pytest.mark.slow) for name in OTHERS)]
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +59,9 @@ def test_every_tuner_in_the_list_is_tested_here():
     assert set(TUNERS) == set(BYPASSED)
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL)
 def test_off_is_the_base_and_only_what_is_on_gets_gradients(name, plain_logits):
-    config = CONFIGS[name]()
+    config = {**CONFIGS, **OTHERS}[name]()
     model, _ = adapted(config)
     inputs = {**batch(), **tasks_for(config)}
     switch = Switch(model)
@@ -74,9 +76,9 @@ def test_off_is_the_base_and_only_what_is_on_gets_gradients(name, plain_logits):
         assert on and set(on) == {place in (1, 3)}
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("name", ALL)
 def test_in_evaluation_mode_a_mask_has_no_effect_and_afterwards_nothing_is_left(name):
-    config = CONFIGS[name]()
+    config = {**CONFIGS, **OTHERS}[name]()
     model, _ = adapted(config)
     inputs = {**batch(), **tasks_for(config)}
     model.eval()
@@ -101,9 +103,9 @@ REFUSED = {
     "vblora": (
         "VBLoRAConfig",
         {"vector_length": 8, "num_vectors": 16, "topk": 2},
-        "must belong to one group",
+        "no tested path",
     ),
-    "lily": ("LilyConfig", {}, "lily"),
+    "lily": ("LilyConfig", {}, "got lily at .*q_proj"),
     "prompt": (
         "PromptTuningConfig",
         {"num_virtual_tokens": 2, "task_type": "CAUSAL_LM"},
@@ -119,6 +121,17 @@ def test_other_tuners_are_refused_with_a_reason(name):
         fields = {"target_modules": TARGETS, **fields}
     model, _ = adapted(getattr(peft, class_name)(**fields))
     with pytest.raises(ConfigError, match=words):
+        Switch(model)
+
+
+def test_factors_shared_between_groups_are_refused():
+    model, _ = adapted(lora_config())
+    layers = [
+        model.get_submodule(f"base_model.model.model.layers.{place}.mlp.up_proj")
+        for place in (0, 2)
+    ]
+    layers[1].lora_A["default"].weight = layers[0].lora_A["default"].weight
+    with pytest.raises(ConfigError, match=r"lora_A.* in model\.layers\.0 and"):
         Switch(model)
 
 
@@ -157,6 +170,9 @@ def test_disabling_adapters_in_between_does_not_end_a_mask(plain_logits):
         masked = logits(model, batch())
         with model.disable_adapter():
             assert torch.equal(logits(model, batch()), plain_logits)
+            # Also in evaluation, after a masked call has put things back.
+            assert torch.equal(logits(model.eval(), batch()), plain_logits)
+            model.train()
         assert torch.equal(logits(model, batch()), masked)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import peft
 import pytest
 import torch
 from peft import LoraConfig
@@ -76,6 +77,19 @@ def test_a_changed_base_without_originals_is_refused_with_the_way_out(form):
         Switch(model)
     assert "keep_base(model)" in str(error.value)
     assert "start='pissa'" in str(error.value)
+
+
+def test_a_variant_that_cuts_the_base_weight_is_a_changed_base_too():
+    config = getattr(peft.tuners.lora.config, "KasaConfig", None)
+    if config is None:
+        pytest.skip("this version of PEFT has no KaSA")
+    before = logits(base_model(), batch())
+    model, originals = adapted(lora_config(kasa_config=config()))
+    with pytest.raises(ConfigError, match="'default' with kasa_config"):
+        Switch(model)
+    switch = Switch(model, originals=originals)
+    with switch.applied(only(switch)):
+        assert torch.equal(logits(model, batch()), before)
 
 
 def test_the_start_is_found_after_add_adapter_too():

@@ -1,4 +1,4 @@
-"""Every experiment at a size that takes well under a second, run once per session."""
+"""Every experiment at a size that takes well under a second, run once."""
 
 from __future__ import annotations
 

@@ -39,9 +39,9 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> 
 
 def test_a_group_is_drawn_side_by_side(tmp_path: Path) -> None:
     one = FINDING.plot(tmp_path / "one.svg").read_text()
-    four = FindingGroup("g", (FINDING,) * 4).plot(tmp_path / "four.svg").read_text()
+    two = FindingGroup("g", (FINDING, FINDING)).plot(tmp_path / "two.svg").read_text()
     assert one.count('id="axes_') == 1
-    assert four.count('id="axes_') == 4
+    assert two.count('id="axes_') == 2
 
 
 def test_an_empty_group_has_no_picture(tmp_path: Path) -> None:

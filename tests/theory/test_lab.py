@@ -83,6 +83,7 @@ def test_a_finding_becomes_plain_json(name: str, run_quickly: Run) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_finding_becomes_a_picture(run_quickly: Run, tmp_path: Path) -> None:
     findings = tuple(run_quickly(name) for name in EXPERIMENTS)
     picture = FindingGroup("all", findings).plot(tmp_path / "all.svg").read_text()

@@ -1,7 +1,7 @@
 """One training run in a process of its own, which may kill itself half-way.
 
-Arguments: folder of models and data, run folder, and optionally ``step <n>`` (dies after
-an optimizer step) or ``save <n>`` (dies while it writes checkpoint n).
+Arguments: folder of models and data, run folder, and optionally ``step <n>`` (dies
+after an optimizer step) or ``save <n>`` (dies while it writes checkpoint n).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-import small
+import small_runs
 import torch
 from transformers import TrainerCallback
 
@@ -73,15 +73,13 @@ def main(root: Path, out: Path, how: str = "", when: str = "0") -> None:
         save_strategy="steps",
         save_steps=5,
         eval_steps=5,
-        load_best_model_at_end=True,
-        metric_for_best_model="mean_accuracy",
         logging_steps=3,
         use_cpu=True,
         disable_tqdm=True,
     )
     run_training(
         BaseSpec(name=str(root / "llama")),
-        small.make_tasks(root / "data"),
+        small_runs.make_tasks(root / "data"),
         adapter,
         training,
         out,

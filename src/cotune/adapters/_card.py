@@ -15,9 +15,9 @@ the adapter's type and stops with `KeyError: 'COTUNE'`:
 
 ```python
 import cotune  # registers the adapter type with PEFT
-from peft import AutoPeftModel
+from peft import PeftModel
 
-model = AutoPeftModel.from_pretrained("PATH_OR_NAME")
+model = PeftModel.from_pretrained(base_model, "PATH_OR_NAME")
 ```
 
 Without cotune: `cotune export` writes one plain LoRA folder per task.

@@ -110,7 +110,7 @@ class CoTuneConfig(PeftConfig):
         self.tasks = list(self.tasks or [])
         self.rank_pattern = dict(self.rank_pattern or {})
         self.alpha_pattern = dict(self.alpha_pattern or {})
-        faults = [*self._name_faults(), *_number_faults(self)]
+        faults = [*self._name_faults(), *_number_faults(self), *_block_faults(self)]
         if not faults:
             self._fill_from_method()
             faults = list(self._value_faults())
@@ -193,6 +193,9 @@ def _number_faults(config: CoTuneConfig) -> Iterator[str]:
     for layer, rank in (config.rank_pattern or {}).items():
         if not (_is_int(rank) and rank >= 1):
             yield f"rank_pattern[{layer!r}]: must be >= 1, got {rank!r}."
+    for layer, alpha in (config.alpha_pattern or {}).items():
+        if not alpha > 0:
+            yield f"alpha_pattern[{layer!r}]: must be > 0, got {alpha!r}."
     if not 0 <= config.lora_dropout < 1:
         yield f"lora_dropout: must be in [0, 1), got {config.lora_dropout!r}."
     if not config.lora_alpha > 0:
@@ -202,6 +205,22 @@ def _number_faults(config: CoTuneConfig) -> Iterator[str]:
     if config.start_svd_iterations < 0:
         yield (
             f"start_svd_iterations: must be >= 0, got {config.start_svd_iterations!r}."
+        )
+
+
+def _block_faults(config: CoTuneConfig) -> Iterator[str]:
+    # PEFT would ignore these fields beside a string, and a pattern without indices.
+    for name in ("layers_to_transform", "layers_pattern"):
+        value = getattr(config, name)
+        if isinstance(config.target_modules, str) and value is not None:
+            yield (
+                f"{name}: needs a list of target_modules, got {value!r} beside "
+                f"{config.target_modules!r}. List the names of the layers."
+            )
+    if config.layers_pattern and config.layers_to_transform is None:
+        yield (
+            "layers_pattern: needs layers_to_transform, got "
+            f"{config.layers_pattern!r} alone. Say which blocks to adapt."
         )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -25,8 +26,8 @@ from transformers.pytorch_utils import Conv1D
 from .._adapter import Factors, LowRank
 from .._errors import ConfigError
 from ._config import CoTuneConfig
-from ._core import CORES
-from ._coupling import Plan, mix_bank
+from ._core import CORES, Core
+from ._coupling import Coupling, Plan, mix_bank
 from ._product import Term, collaborate, update
 from ._resolve import resolve
 from ._start import STARTS, StartShape
@@ -48,6 +49,36 @@ class LayerSpec:
     r: int
     scale: float
     tasks: tuple[str, ...]
+
+    # Looked up once: forward runs for every layer and step.
+    @cached_property
+    def coupling(self) -> Coupling:
+        """Return the coupling that the config names."""
+        return self.config.coupling_object
+
+    @cached_property
+    def core(self) -> Core | None:
+        """Return the core that the config names, or None."""
+        name = str(self.config.core)
+        return None if name == "none" else CORES[name]()
+
+    @cached_property
+    def needs_tasks(self) -> bool:
+        """Whether a sample without a task cannot be computed."""
+        return self.config.needs_tasks
+
+
+class _Bank(nn.ParameterDict):
+    """Parameters by adapter, which stay as trainable as they were.
+
+    PEFT moves and casts a factor by putting a tensor in its place, of which torch makes
+    a parameter that is trained, also of frozen copies and of inactive adapters.
+    """
+
+    def __setitem__(self, key: str, value: Tensor) -> None:
+        if key in self and not isinstance(value, nn.Parameter):
+            value = nn.Parameter(value.detach(), self[key].requires_grad)
+        super().__setitem__(key, value)
 
 
 class CollaborativeLayer(nn.Module, BaseTunerLayer):
@@ -93,7 +124,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         self.base_layer = base_layer
         self.in_features, self.out_features = features_of(self.get_base_layer())
         for name in (*self.adapter_layer_names, "cotune_A0", "cotune_B0"):
-            setattr(self, name, nn.ParameterDict())
+            setattr(self, name, _Bank())
         self.specs: dict[str, LayerSpec] = {}
         self.frozen_factors: dict[str, tuple[str, ...]] = {}
         self.kept_rows: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}
@@ -102,7 +133,9 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         self.merged_adapters = []
         self._disable_adapters = False
         self._active_adapter = adapter_name
-        self._whole_weight: Tensor | None = None
+        self.merged_tasks: dict[str, str] = {}
+        # In a tuple, or it would become a parameter of this module.
+        self._whole_weight: tuple[nn.Parameter] | None = None
         self.register_state_dict_post_hook(_save_kept_rows)
         self.update_layer(adapter_name, config, r, alpha)
 
@@ -204,6 +237,8 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         if self.disable_adapters and self.merged:
             self.unmerge()
         names = [name for name in self.active_adapters if name in self.specs]
+        if self.merged:
+            self._check_merged_tasks(x.device)
         asleep = self.disable_adapters or self.merged
         asleep = asleep or (self.switched_off and self.training)
         if asleep or x.numel() == 0:
@@ -218,13 +253,14 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         return collaborate(x, self.base_layer, terms, *args, fast=fast, **kwargs)
 
     def _term(self, name: str, x: Tensor, rows: Tensor | None = None) -> Term:
-        spec, coupling = self.specs[name], self.specs[name].config.coupling_object
+        spec = self.specs[name]
         tasks = self._tasks(spec, x, rows)
         A, B = self.factor("A", name), self.factor("B", name)
         weight = self.factor("weight", name)
         core = self.factor("core", name)
-        plan = coupling.plan(weight, len(A), len(B), tasks, self.training)
+        plan = spec.coupling.plan(weight, len(A), len(B), tasks, self.training)
         down, up = self._blocks(name, plan, A, B)
+        per_sample = down.ndim == 4 or up.ndim == 4
         return Term(
             down=down,
             up=up,
@@ -233,11 +269,18 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
             batch=1 if tasks is None else len(tasks),
             router=self.factor("router", name) if plan.gate == "router" else None,
             gate=plan.gate if isinstance(plan.gate, Tensor) else None,
-            core=None if core is None else CORES[str(spec.config.core)](),
+            core=spec.core,
             core_rows=None if core is None else core.index_select(0, tasks),
             dropout=spec.config.lora_dropout if self.training else 0.0,
             on_router=self.state.router_watch(self, name),
+            remake=partial(self._remake, name, plan) if per_sample else None,
         )
+
+    @torch.no_grad()
+    def _remake(self, name: str, plan: Plan) -> tuple[Tensor, Tensor]:
+        # Factors gathered per sample are larger than all else that a layer keeps.
+        A, B = self.factor("A", name), self.factor("B", name)
+        return self._blocks(name, plan, A, B)
 
     def _blocks(
         self, name: str, plan: Plan, A: Tensor, B: Tensor
@@ -254,7 +297,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         return torch.cat([down, A0], dim=-2), torch.cat([up, -B0], dim=-2)
 
     def _tasks(self, spec: LayerSpec, x: Tensor, rows: Tensor | None) -> Tensor | None:
-        if not spec.config.needs_tasks:
+        if not spec.needs_tasks:
             return None
         default = spec.config.default_task
         tasks = self.state.rows(spec.tasks, default, x.device)
@@ -301,6 +344,8 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         bank = getattr(self, f"cotune_{name}")
         if adapter_name not in bank:
             return None
+        if not self.kept_rows:
+            return bank[adapter_name]
         kept = self.kept_rows.get(adapter_name, {}).get(f"cotune_{name}")
         if kept is None:
             return bank[adapter_name]
@@ -345,8 +390,10 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """Return the update in the layout, dtype and device of the base weight."""
-        delta = self.low_rank(adapter).delta()
         weight = self.get_base_layer().weight
+        if adapter not in self.specs:
+            return torch.zeros_like(weight)  # It adapts other layers.
+        delta = self.low_rank(adapter).delta()
         delta = delta.t() if isinstance(self.get_base_layer(), Conv1D) else delta
         return delta.to(device=weight.device, dtype=weight.dtype)
 
@@ -392,18 +439,39 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
                 f"{', '.join(names)}. The adapter seems to be broken."
             )
         if self._whole_weight is None:
-            self._whole_weight = base.weight.data
-        base.weight.data = merged
+            self._whole_weight = (base.weight,)
+        # A new parameter, not new data: an embedding tied to it keeps the old weight.
+        base.weight = nn.Parameter(merged, requires_grad=base.weight.requires_grad)
         self.merged_adapters.extend(names)
+        self.merged_tasks.update(self._tasks_in_use(names))
+
+    def _tasks_in_use(self, names: list[str]) -> dict[str, str]:
+        configs = {name: self.specs[name].config for name in names}
+        return {
+            name: str(self.state.single_task(config.default_task))
+            for name, config in configs.items()
+            if config.needs_tasks
+        }
+
+    def _check_merged_tasks(self, device: torch.device) -> None:
+        for name, task in self.merged_tasks.items():
+            tasks = self.specs[name].tasks
+            if (self.state.rows(tasks, task, device) != tasks.index(task)).any():
+                raise ConfigError(
+                    f"tasks: must be the merged one, got others while the adapter is "
+                    f"merged for task '{task}'. Call unmerge_adapter() first."
+                )
 
     def unmerge(self) -> None:
         """Put the base weight back, bit for bit."""
         if self._whole_weight is None:
             return
-        base = self.get_base_layer()
-        base.weight.data = self._whole_weight.to(base.weight.device)
+        base, (whole,) = self.get_base_layer(), self._whole_weight
+        whole.data = whole.data.to(base.weight)  # It may have been moved since.
+        base.weight = whole
         self._whole_weight = None
         self.merged_adapters.clear()
+        self.merged_tasks.clear()
 
     def __repr__(self) -> str:
         return "cotune." + super().__repr__()

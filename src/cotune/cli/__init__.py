@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import typer
+
+from ._group import Group
 
 COMMANDS = {
     "demo": "Show the point of the project on the embedded model, offline.",
@@ -23,6 +24,7 @@ COMMANDS = {
 
 app = typer.Typer(
     name="cotune",
+    cls=Group,
     help="Collaborative low-rank adaptation: many tasks or parties, one shared LoRA.",
     no_args_is_help=True,
     add_completion=False,
@@ -36,11 +38,9 @@ for _name, _help in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line; mistakes of the caller end with one message and code 2."""
-    from .._errors import ConfigError
+    """Run the command line.
 
-    try:
-        app()
-    except ConfigError as error:
-        typer.secho(f"cotune: {error}", fg="red", err=True)
-        sys.exit(2)
+    Mistakes of the caller end with one message and code 2; any other error keeps its
+    traceback.
+    """
+    app()

@@ -18,6 +18,7 @@ def run_export(
     calibrate: Annotated[
         bool,
         typer.Option(
+            "--calibrate",
             help="Routed adapters: put each task's average router weights in the "
             "router's place. Needs a run with its data. Not exact; says the cost.",
         ),
@@ -29,26 +30,37 @@ def run_export(
     Without --task, one folder per task is written below OUT, if the adapter has parts
     per task.
     """
-    from rich import print as show
-
     if calibrate:
-        from ..recipes import export_calibrated
+        _export_calibrated(adapter, out, task, rank, set_ or [])
+    else:
+        _export(adapter_folder(adapter), out, task, rank)
 
-        changes = tuple(set_ or ())
-        done = export_calibrated(adapter, out, task=task, rank=rank, overrides=changes)
-        for one in done:
-            scores = f"{one.metric} {one.routed:.3f} routed, {one.plain:.3f} exported"
-            show(f"{one.folder}: task {one.task}, rank {one.rank}, {scores}")
-        return
+
+def _export(folder: Path, out: Path, task: str | None, rank: int | None) -> None:
     from .._adapter_file import read_adapter
     from ..adapters import has_task_parts
     from ..operators.convert import export_lora
+    from ._show import show
 
-    value = read_adapter(adapter_folder(adapter))
-    every = list(value.tasks) if task is None and has_task_parts(value.config) else []
-    for name in every or [task]:
-        folder = out / str(name) if every else out
-        written = export_lora(value, folder, task=name, rank=rank)
+    adapter = read_adapter(folder)
+    if adapter.coupling == "router":
+        adapter.task_index(task)
+    apart = task is None and has_task_parts(adapter.config)
+    for name in adapter.tasks if apart else [task]:
+        place = out / str(name) if apart else out
+        written = export_lora(adapter, place, task=name, rank=rank)
         whose = f"task {written.task}, " if written.task else ""
         cut = f"rank {written.rank}, relative error {written.error:.2g}"
         show(f"{written.folder}: {whose}{cut}")
+
+
+def _export_calibrated(
+    run: Path, out: Path, task: str | None, rank: int | None, changes: list[str]
+) -> None:
+    from ..recipes import export_calibrated
+    from ._show import show
+
+    for one in export_calibrated(run, out, task=task, rank=rank, overrides=changes):
+        scores = f"{one.metric} {one.routed:.3f} routed, {one.plain:.3f} exported"
+        cut = f"rank {one.rank}, relative error of the cut {one.error:.2g}"
+        show(f"{one.folder}: task {one.task}, {cut}; {scores}")

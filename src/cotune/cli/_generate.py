@@ -1,43 +1,70 @@
 """``cotune generate``."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._options import RunArgument, TaskOption
+from ._options import RunArgument, SetOption, TaskOption
+
+if TYPE_CHECKING:
+    from ..recipes import OpenedRun
 
 
 def run_generate(
     run: RunArgument,
-    prompt: Annotated[str, typer.Argument(help="What the model goes on from.")],
+    prompt: Annotated[
+        str,
+        typer.Argument(help="The prompt of a row; it is put as in training."),
+    ],
     task: TaskOption = None,
     max_new_tokens: Annotated[int, typer.Option(min=1)] = 64,
     temperature: Annotated[
         float, typer.Option(min=0.0, help="0: the likeliest token each time.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Seed of sampling.")] = 0,
+    set_: SetOption = None,
 ) -> None:
     """Write text with a trained adapter of a causal language model."""
+    import torch
+
+    from .._errors import ConfigError
+    from ..recipes import open_run
+    from ._show import show
+
+    opened = open_run(run, set_ or [], with_data=False)
+    kind = opened.recipe.base.kind
+    if kind != "causal":
+        raise ConfigError(
+            f"{run}: must be a run of a causal language model to write text, got kind "
+            f"{kind}. Score it with `cotune evaluate`."
+        )
+    opened.check_task(task)
+    torch.manual_seed(seed)
+    show(_write(opened, prompt, task, max_new_tokens, temperature))
+
+
+def _write(
+    opened: OpenedRun, prompt: str, task: str | None, length: int, temperature: float
+) -> str:
     from contextlib import nullcontext
 
     import torch
 
-    from .._errors import ConfigError
     from ..adapters import use_tasks
-    from ..recipes import open_run
+    from ..data import get_pad_id
 
-    opened = open_run(run, with_data=False)
-    if opened.recipe.base.kind != "causal":
-        raise ConfigError(
-            f"{run}: must be a run of a causal language model to write text, got kind "
-            f"{opened.recipe.base.kind}."
-        )
-    tokenizer = opened.base.tokenizer
-    batch = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
-    batch = batch.to(opened.model.device)
-    torch.manual_seed(seed)
+    tokens, model = opened.base.tokens, opened.model
+    ids = torch.tensor([tokens.prompt({"prompt": prompt})], device=model.device)
     sampling = {"do_sample": True, "temperature": temperature} if temperature else {}
-    with use_tasks(opened.model, task) if task else nullcontext():
-        ids = opened.model.generate(**batch, max_new_tokens=max_new_tokens, **sampling)
-    new = ids[0, batch["input_ids"].shape[1] :]
-    typer.echo(tokenizer.decode(new, skip_special_tokens=True))
+    with use_tasks(model, task) if task else nullcontext():
+        whole = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=length,
+            pad_token_id=get_pad_id(tokens.tokenizer),
+            **{"do_sample": False, **sampling},
+        )
+    new = whole[0, ids.shape[1] :]
+    return str(tokens.tokenizer.decode(new, skip_special_tokens=True))

@@ -3,19 +3,20 @@
 
 def run_methods() -> None:
     """Show the table of methods: banks, coupling, core, start, owners."""
-    from rich import print as show
+    from rich.box import SIMPLE
     from rich.table import Table
 
     from ..adapters import METHODS
+    from ._show import show
 
-    table = Table(title="Methods", caption="M, N: sizes of the banks. T: tasks.")
-    columns = ("method", "name", "M", "N", "coupling", "core", "start", "private")
-    for column in (*columns, "paper"):
-        table.add_column(column)
+    caption = "M A's and N B's; T: number of tasks. Private: what each task keeps."
+    table = Table(title="Methods", caption=caption, box=SIMPLE)
+    for column in ("method", "M, N", "coupling", "core", "start", "private", "arXiv"):
+        table.add_column(column, no_wrap=True)
     for name, method in METHODS.items():
         private = [k for k, owner in method.owners.items() if owner == "private"]
-        sizes = [str(s).replace("tasks", "T") for s in (method.num_A, method.num_B)]
+        sizes = f"{method.num_A}, {method.num_B}".replace("tasks", "T")
         how = (method.coupling, method.core, method.start)
         own = ", ".join(private) or "-"
-        table.add_row(name, method.title, *sizes, *how, own, method.paper)
+        table.add_row(name, sizes, *how, own, method.paper.removeprefix("arXiv:"))
     show(table)

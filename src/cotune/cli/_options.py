@@ -7,7 +7,7 @@ import typer
 
 RecipeArgument = Annotated[
     str,
-    typer.Argument(help="A YAML file, or the name of a shipped recipe."),
+    typer.Argument(help="A YAML file, a run folder, or the name of a shipped recipe."),
 ]
 RunArgument = Annotated[
     Path, typer.Argument(help="Folder of a finished run (its output_dir).")
@@ -29,5 +29,9 @@ TaskOption = Annotated[
 
 
 def adapter_folder(path: Path) -> Path:
-    """Return the adapter folder of a run, or the path itself."""
+    """Return the adapter folder of a run, or the path itself.
+
+    Args:
+        path: A run folder or an adapter folder.
+    """
     return path / "adapter" if (path / "adapter").is_dir() else path

@@ -12,18 +12,16 @@ def run_train(
     set_: SetOption = None,
     resume: Annotated[
         bool,
-        typer.Option(help="Go on with an interrupted run, or start if there is none."),
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted run, or start if there is none.",
+        ),
     ] = False,
 ) -> None:
     """Train what a recipe says, score it, and say where the files lie."""
-    import os
-
-    from rich import print as show
-
     from ..recipes import read_recipe, run_recipe
     from ..training import build_table
+    from ._show import show
 
     result = run_recipe(read_recipe(recipe, set_ or []), resume=resume)
-    if int(os.environ.get("RANK", "0")) == 0:
-        show(build_table(result.evaluation))
-        show(f"Everything lies in {result.folder}")
+    show(build_table(result.evaluation), f"Everything lies in {result.folder}")

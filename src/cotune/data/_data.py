@@ -65,7 +65,9 @@ def list_tasks(data: DataSpec) -> list[TaskSpec]:
         data: The data section.
 
     Returns:
-        The tasks, with the limits and rules of the section where they set none.
+        The tasks, with the limits and ``on_bad_row`` of the section where they set
+        none. (``validation_share`` waits for :func:`load_data`: it does not apply to
+        tasks that have a validation file.)
 
     Raises:
         ConfigError: No task, names that repeat, or a folder that cannot be used.
@@ -89,7 +91,8 @@ def load_data(data: DataSpec, *, seed: int = 0) -> list[Task]:
     Raises:
         ConfigError: As :func:`list_tasks` and :func:`load_tasks`.
     """
-    return load_tasks(list_tasks(data), data.root, seed=seed)
+    share = data.validation_share
+    return load_tasks(list_tasks(data), data.root, seed=seed, validation_share=share)
 
 
 def _fill_in(task: TaskSpec, data: DataSpec) -> TaskSpec:
@@ -100,6 +103,4 @@ def _fill_in(task: TaskSpec, data: DataSpec) -> TaskSpec:
     filled: dict[str, Any] = {"limits": LimitSpec(**limits)}
     if task.on_bad_row is None:
         filled["on_bad_row"] = data.on_bad_row
-    if task.validation_share is None:
-        filled["validation_share"] = data.validation_share
     return task.model_copy(update=filled)

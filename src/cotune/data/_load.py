@@ -60,7 +60,11 @@ class Task:
 
 
 def load_tasks(
-    specs: Iterable[TaskSpec], root: str | Path | None = None, *, seed: int = 0
+    specs: Iterable[TaskSpec],
+    root: str | Path | None = None,
+    *,
+    seed: int = 0,
+    validation_share: float = 0.0,
 ) -> list[Task]:
     """Read and check the rows of tasks.
 
@@ -69,6 +73,8 @@ def load_tasks(
         root: Folder that relative paths start at; None: the current folder.
         seed: Decides which rows are cut off for validation, and which training rows
             are used where there is a limit. Test rows do not depend on it.
+        validation_share: Part of the training rows cut off for validation, in [0, 1),
+            for tasks that set none of their own and have no validation file.
 
     Returns:
         The tasks, in the order given.
@@ -89,7 +95,7 @@ def load_tasks(
     errors: list[ConfigError] = []
     for spec in specs:
         try:
-            tasks.append(_load_task(spec, base, seed))
+            tasks.append(_load_task(spec, base, seed, validation_share))
         except ConfigError as error:
             errors.append(error)
     if len(errors) == 1:
@@ -118,7 +124,9 @@ def check_names(names: Sequence[str]) -> None:
         )
 
 
-def _load_task(spec: TaskSpec, root: Path | None, seed: int) -> Task:
+def _load_task(
+    spec: TaskSpec, root: Path | None, seed: int, default_share: float
+) -> Task:
     METRICS[spec.metric_name].check_installed()
     try:
         parts = open_source(spec.source, root)
@@ -128,11 +136,14 @@ def _load_task(spec: TaskSpec, root: Path | None, seed: int) -> Task:
         raise ConfigError(
             f"task {spec.name!r}: validation rows must come from a file or from "
             f"validation_share, got {parts['validation'].where} and "
-            f"{spec.validation_share}. Set source.validation: null, or the share to 0."
+            f"{spec.validation_share}. Set source.without: [validation], or leave out "
+            "the share."
         )
     task = _read_parts(spec, parts)
     _warn_of_leaks(task)
-    return _limit(task, seed)
+    if spec.validation_share is not None:
+        return _limit(task, seed, spec.validation_share)
+    return _limit(task, seed, 0.0 if "validation" in parts else default_share)
 
 
 def _read_parts(spec: TaskSpec, parts: dict[PartName, Part]) -> Task:
@@ -256,11 +267,11 @@ def _warn_of_leaks(task: Task) -> None:
         )
 
 
-def _limit(task: Task, seed: int) -> Task:
+def _limit(task: Task, seed: int, share: float) -> Task:
     limits = task.spec.limits
     train, cut = cut_validation(
         task.train,
-        share=task.spec.validation_share or 0.0,
+        share=share,
         train_rows=limits.train_rows,
         generator=make_generator(seed, "split", task.name),
     )

@@ -57,7 +57,10 @@ class SourceSpec(Spec):
     test: str | None = Field(
         default=None,
         description="Test rows, named as in `train`. Default: test.* of the folder if "
-        "there is one, or the split test of a hub data set (write null for none).",
+        "there is one, or the split test of a hub data set.",
+    )
+    without: tuple[Literal["validation", "test"], ...] = Field(
+        default=(), description="Parts that are not used, although they may be there."
     )
 
     @model_validator(mode="before")
@@ -69,6 +72,9 @@ class SourceSpec(Spec):
     def _check(self) -> SourceSpec:
         if self.hub is not None and self.path is not None:
             raise ValueError("give either path or hub, got both.")
+        both = [name for name in self.without if getattr(self, name) is not None]
+        if both:
+            raise ValueError(f"{both[0]} is given, and also listed in without.")
         if self.hub is None and (self.subset or self.revision):
             raise ValueError("subset and revision need hub, got none.")
         if self.hub is None and self.path is None and self.train is None:
@@ -145,10 +151,10 @@ def _find_files(source: SourceSpec, root: Path) -> dict[PartName, Path]:
 
 
 def _find_in_folder(folder: Path, source: SourceSpec) -> dict[PartName, Path]:
-    """Find the parts that the recipe does not name (null counts as named)."""
+    """Find the parts that the recipe neither names nor leaves out."""
     files: dict[PartName, Path] = {}
     for name in PARTS:
-        if name in source.model_fields_set:
+        if getattr(source, name) is not None or name in source.without:
             continue
         # Not only known extensions: test.tsv must be an error, not "no test rows".
         found = sorted(path for path in folder.glob(f"{name}.*") if path.is_file())
@@ -181,11 +187,10 @@ def _list_names(folder: Path) -> str:
 
 
 def _open_hub(source: SourceSpec, hub: str) -> dict[PartName, Part]:
-    asks_test = "test" not in source.model_fields_set
     splits: dict[PartName, str | None] = {
         "train": source.train or "train",
         "validation": source.validation,
-        "test": "test" if asks_test else source.test,
+        "test": None if "test" in source.without else source.test or "test",
     }
     return {
         name: _load_split(source, hub, name, split)
@@ -204,7 +209,8 @@ def _load_split(source: SourceSpec, hub: str, name: PartName, split: str) -> Par
     except (DatasetsError, ValueError, OSError) as error:
         raise ConfigError(
             f"source.{name}: datasets.load_dataset must find {where}, got: {error} "
-            "Check hub, subset and split (and the network)."
+            "Check hub, subset and split (and the network); a part that is not there "
+            "goes into source.without."
         ) from error
     assert isinstance(rows, Dataset)
     labels = {

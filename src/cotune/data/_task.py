@@ -66,7 +66,7 @@ class TaskSpec(Spec):
         ge=0,
         lt=1,
         description="Part of the training rows cut off for validation, in [0, 1). "
-        "None: as the data section says, or 0. Not with a validation file.",
+        "None: as the data section says; 0 for a task with a validation file.",
     )
     on_bad_row: OnBadRow | None = Field(
         default=None,

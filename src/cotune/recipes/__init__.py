@@ -7,43 +7,68 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._calibrate import Calibrated, export_calibrated
-    from ._compare import Arm, Comparison, compare
-    from ._open import OpenedRun, open_run
-    from ._read import check_recipe, list_recipes, override, read_recipe
+    from ._arms import Arm, arm_of_method, list_methods, parse_arm
+    from ._compare import compare
+    from ._comparison import Cell, Comparison
+    from ._open import OpenedBase, OpenedRun, open_base, open_run, read_run_recipe
+    from ._override import override
+    from ._read import check_recipe, list_recipes, read_recipe
     from ._recipe import Recipe
     from ._run import SeparateResult, run_recipe
+    from ._shape import build_shape
+    from ._tasks import list_recipe_tasks, load_recipe_tasks
 
 _PUBLIC = {
-    "Arm": "_compare",
+    "Arm": "_arms",
     "Calibrated": "_calibrate",
-    "Comparison": "_compare",
+    "Cell": "_comparison",
+    "Comparison": "_comparison",
+    "OpenedBase": "_open",
     "OpenedRun": "_open",
     "Recipe": "_recipe",
     "SeparateResult": "_run",
+    "arm_of_method": "_arms",
+    "build_shape": "_shape",
     "check_recipe": "_read",
     "compare": "_compare",
     "export_calibrated": "_calibrate",
+    "list_methods": "_arms",
+    "list_recipe_tasks": "_tasks",
     "list_recipes": "_read",
+    "load_recipe_tasks": "_tasks",
+    "open_base": "_open",
     "open_run": "_open",
-    "override": "_read",
+    "override": "_override",
+    "parse_arm": "_arms",
     "read_recipe": "_read",
+    "read_run_recipe": "_open",
     "run_recipe": "_run",
 }
 
 __all__ = [
     "Arm",
     "Calibrated",
+    "Cell",
     "Comparison",
+    "OpenedBase",
     "OpenedRun",
     "Recipe",
     "SeparateResult",
+    "arm_of_method",
+    "build_shape",
     "check_recipe",
     "compare",
     "export_calibrated",
+    "list_methods",
+    "list_recipe_tasks",
     "list_recipes",
+    "load_recipe_tasks",
+    "open_base",
     "open_run",
     "override",
+    "parse_arm",
     "read_recipe",
+    "read_run_recipe",
     "run_recipe",
 ]
 

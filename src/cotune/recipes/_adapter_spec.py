@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, create_model, model_validator
 
+from .._errors import ConfigError
 from ..adapters import CoTuneConfig
-from ..adapters._methods import METHODS, find_method
+from ..adapters._methods import METHODS
 from ..data._spec import Spec
 
 # Set by the run itself, or of no use in a recipe.
@@ -22,30 +24,65 @@ _LEFT_OUT = {
     "task_type",
 }
 
+# YAML has lists, where PEFT's dataclass also takes sets.
+_KINDS: dict[str, Any] = {
+    "target_modules": list[str] | str | None,
+    "exclude_modules": list[str] | str | None,
+}
 
-class _AdapterBase(Spec):
-    """Which adapter is trained. Fields left out come from the method's table line."""
+
+class AdapterBase(Spec):
+    """Which adapter is trained. Fields left out come from the method's table line.
+
+    The fields that the code reads by name are declared here, for type checkers; all
+    the others, and every description, are taken over from ``CoTuneConfig``.
+    """
+
+    method: str = "lora"
+    target_modules: list[str] | str | None = None
+    tasks: list[str] | None = None
+    default_task: str | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> _AdapterBase:
-        find_method(self.model_dump()["method"])
-        if not self.model_dump()["tasks"]:
-            # Names that stand in for the recipe's tasks, to check all the rest now.
-            self.build(["task"])
+    def _check(self) -> Self:
+        # Names that stand in for the recipe's tasks, to check all the rest now.
+        stand_in = [] if self.tasks else [self.default_task or "task"]
+        try:
+            self.build(stand_in)
+        except ConfigError as error:
+            raise ValueError(str(error).removeprefix("CoTuneConfig: ")) from error
         return self
 
-    def build(self, tasks: list[str]) -> CoTuneConfig:
+    def build(self, tasks: Sequence[str]) -> CoTuneConfig:
         """Make the config of the adapter.
 
         Args:
             tasks: Names of the recipe's tasks, taken where the section names none.
 
+        Returns:
+            A new config.
+
         Raises:
             ConfigError: Fields that do not fit; all faults in one message.
         """
-        values = self.model_dump()
-        values["tasks"] = list(values["tasks"] or tasks)
-        return CoTuneConfig(**values)
+        return CoTuneConfig(**{**self.model_dump(), "tasks": list(self.tasks or tasks)})
+
+    def resolve(self, tasks: Sequence[str]) -> Self:
+        """Return the section with every field that the method's table line fills.
+
+        Args:
+            tasks: Names of the recipe's tasks.
+
+        Returns:
+            A new section that builds the same config, whatever the table says.
+
+        Raises:
+            ConfigError: As :meth:`build`.
+        """
+        config = self.build(tasks)
+        values = {name: getattr(config, name) for name in type(self).model_fields}
+        plain = {k: sorted(v) if isinstance(v, set) else v for k, v in values.items()}
+        return type(self)(**plain)
 
 
 def _make_fields() -> dict[str, Any]:
@@ -56,18 +93,20 @@ def _make_fields() -> dict[str, Any]:
         default = item.default
         if item.default_factory is not MISSING:
             default = item.default_factory()
-        kind = _KINDS.get(item.name, item.type)
         text = item.metadata["help"]
         if item.name == "method":
             text += f" One of {', '.join(METHODS)}."
+        kind = _KINDS.get(item.name, item.type)
         made[item.name] = (kind, Field(default=default, description=text))
     return made
 
 
-# YAML has lists, where PEFT's dataclass also takes sets.
-_KINDS: dict[str, Any] = {
-    "target_modules": list[str] | str | None,
-    "exclude_modules": list[str] | str | None,
-}
-
-AdapterSpec = create_model("AdapterSpec", __base__=_AdapterBase, **_make_fields())
+if TYPE_CHECKING:
+    AdapterSpec = AdapterBase
+else:
+    AdapterSpec = create_model(
+        "AdapterSpec",
+        __base__=AdapterBase,
+        __doc__=AdapterBase.__doc__,
+        **_make_fields(),
+    )

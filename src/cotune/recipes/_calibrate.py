@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .._errors import ConfigError, unknown_name
 from ..data import Task
-from ._open import OpenedRun, open_run
+from ._open import OpenedRun, open_base, open_run
 
 if TYPE_CHECKING:
     from ..operators.convert import Exported
@@ -43,7 +43,7 @@ def export_calibrated(
     *,
     task: str | None = None,
     rank: int | None = None,
-    overrides: tuple[str, ...] = (),
+    overrides: Sequence[str] = (),
 ) -> list[Calibrated]:
     """Write one LoRA per task with averages in the router's place, and measure it.
 
@@ -61,9 +61,7 @@ def export_calibrated(
         ConfigError: No such run or task, or the adapter has no router.
     """
     opened = open_run(run, overrides)
-    names = [one.name for one in opened.tasks]
-    if task is not None and task not in names:
-        raise ConfigError(unknown_name("task", task, names))
+    opened.check_task(task)
     chosen = [one for one in opened.tasks if task in (None, one.name)]
     return [_export(opened, Path(run), one, Path(out), rank) for one in chosen]
 
@@ -88,14 +86,13 @@ def _export(
 
 def _measure(opened: OpenedRun, task: Task, written: Exported) -> Calibrated:
     from .._load import load_adapter
-    from ..training import choose_parts, load_base, score_task
+    from ..training import choose_parts, score_task
 
-    part = choose_parts([task])[task.name]
-    routed, _ = score_task(opened.model, opened.base, task, part)
-    recipe = opened.recipe
-    fresh = load_base(recipe.base, opened.tasks, encode=recipe.data.encode)
-    model = load_adapter(fresh.model, written.folder)
-    plain, _ = score_task(model, fresh, task, part)
+    part, spec = choose_parts([task])[task.name], opened.recipe.evaluation
+    routed, _ = score_task(opened.model, opened.base, task, part, spec)
+    fresh = open_base(opened.recipe, opened.tasks)
+    model = load_adapter(fresh.base.model, written.folder)
+    plain, _ = score_task(model, fresh.base, task, part, spec)
     return Calibrated(
         folder=written.folder,
         task=task.name,

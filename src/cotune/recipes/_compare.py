@@ -1,117 +1,37 @@
 """Train several methods on the same data, tuned alike, and put them side by side.
 
 Every arm gets the same learning rates to choose from, on validation rows cut from the
-training rows, and the same number of steps. Finished cells are read from their folders,
-so an interrupted comparison goes on where it stopped.
+training rows, and the same number of steps. Only the chosen runs are scored on test
+rows. Finished runs are read from their folders, so an interrupted comparison goes on
+where it stopped.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from .._errors import ConfigError
 from .._files import write_text
-from ..data import load_data
-from ._read import check_recipe, override
+from ..data import METRICS, Task
+from ._arms import Arm, arm_recipe, check_arms, slug
+from ._comparison import Cell, Comparison, choose
+from ._open import OpenedBase, open_base, open_run
+from ._paired import Rows
 from ._recipe import Recipe
-from ._run import SeparateResult, run_recipe
+from ._run import count_trained, run_recipe, time_training
+from ._tasks import load_recipe_tasks
 
 if TYPE_CHECKING:
-    from ..training import Evaluation, TrainingResult
+    from ..training import Evaluation
 
-
-@dataclass(frozen=True)
-class Arm:
-    """One method of a comparison.
-
-    Args:
-        name: Shown in tables.
-        overrides: Changes to the recipe, ``section.key=value``.
-    """
-
-    name: str
-    overrides: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One training run of a comparison.
-
-    Args:
-        arm: Name of the arm.
-        learning_rate: Of this run.
-        seed: Of this run.
-        validation: Mean score over the tasks on validation rows.
-        scores: Task -> score on test rows.
-        base: Task -> score of the untouched base model on test rows.
-        parameters: Numbers trained, over all adapters of the arm.
-        seconds: Wall time of training.
-        folder: Where the run lies.
-    """
-
-    arm: str
-    learning_rate: float
-    seed: int
-    validation: float
-    scores: dict[str, float]
-    base: dict[str, float]
-    parameters: int
-    seconds: float
-    folder: str
-
-    @property
-    def mean(self) -> float:
-        """Return the mean score over the tasks."""
-        return fmean(self.scores.values())
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All cells of a comparison.
-
-    Args:
-        cells: In the order they were run.
-    """
-
-    cells: tuple[Cell, ...]
-
-    def chosen(self, arm: str, seed: int) -> Cell:
-        """Return the run of an arm whose learning rate did best on validation rows."""
-        cells = [c for c in self.cells if c.arm == arm and c.seed == seed]
-        return max(cells, key=lambda cell: cell.validation)
-
-    def arms(self) -> list[str]:
-        """Return the names of the arms."""
-        return list(dict.fromkeys(cell.arm for cell in self.cells))
-
-    def seeds(self) -> list[int]:
-        """Return the seeds."""
-        return list(dict.fromkeys(cell.seed for cell in self.cells))
-
-    def means(self, arm: str) -> list[float]:
-        """Return the mean test score of an arm, one number per seed."""
-        return [self.chosen(arm, seed).mean for seed in self.seeds()]
-
-    def task_means(self, arm: str) -> dict[str, float]:
-        """Return task -> test score of an arm, averaged over the seeds."""
-        runs = [self.chosen(arm, seed).scores for seed in self.seeds()]
-        return {task: fmean(run[task] for run in runs) for task in runs[0]}
-
-    def base_means(self) -> dict[str, float]:
-        """Return task -> test score of the untouched base model."""
-        return self.cells[0].base
-
-    def save(self, path: Path) -> None:
-        """Write all cells as JSON, in one move."""
-        cells = [asdict(cell) for cell in self.cells]
-        write_text(path, json.dumps(cells, indent=2) + "\n")
+Report = Callable[[str], None]
 
 
 def compare(
@@ -120,111 +40,211 @@ def compare(
     *,
     learning_rates: Sequence[float],
     seeds: Sequence[int] = (0,),
+    report: Report | None = None,
 ) -> Comparison:
     """Run every arm with every learning rate and seed.
 
     Args:
-        recipe: What the arms have in common; its tasks need validation rows.
+        recipe: What the arms have in common; its tasks need validation and test rows.
         arms: The methods, with different names.
         learning_rates: The grid, the same for every arm.
         seeds: Seeds of starts, row order and sample choice, the same for every arm.
+        report: Called with a line of text after every run.
 
     Returns:
-        The cells; also written to ``comparison.json`` in the recipe's output_dir.
+        The runs; also written to ``comparison.json`` in the recipe's output_dir.
 
     Raises:
-        ConfigError: Arms that share a name, an arm that does not fit the recipe, or
-            tasks without validation rows.
+        ConfigError: Arms that share a name or do not fit the recipe, an empty grid,
+            tasks without validation or test rows, metrics of different directions.
     """
-    names = [arm.name for arm in arms]
-    if len(set(names)) < len(names) or not names:
-        raise ConfigError(f"arms: must have different names, got {names}.")
+    check_arms(arms)
+    if not learning_rates or not seeds:
+        raise ConfigError(
+            "compare: there must be a learning rate and a seed, got "
+            f"{list(learning_rates)} and {list(seeds)}. Pass at least one of each."
+        )
+    runner = _Runner(recipe, learning_rates, report or _say_nothing)
+    # All arms are checked before the first one costs time.
+    plans = [runner.plan(arm, seed) for seed in seeds for arm in arms]
+    cells = [cell for plan in plans for cell in runner.run(plan)]
+    base = runner.score_base(seeds[0])
     top = Path(recipe.output_dir)
-    cells = [
-        _cell(recipe, arm, rate, seed, top)
-        for seed in seeds
-        for arm in arms
-        for rate in learning_rates
-    ]
-    comparison = Comparison(tuple(cells))
-    comparison.save(top / "comparison.json")
+    names = dict.fromkeys(task.spec.metric_name for task in runner.tasks(seeds[0]))
+    better = runner.higher_is_better
+    comparison = Comparison(tuple(cells), base, "+".join(names), better, top)
+    if _is_first():
+        comparison.save(top / "comparison.json")
     return comparison
 
 
-def _cell(recipe: Recipe, arm: Arm, rate: float, seed: int, top: Path) -> Cell:
-    slug = "".join(c if c.isalnum() else "-" for c in arm.name.lower())
-    folder = top / f"{slug}-lr{rate:g}-seed{seed}"
-    done = folder / "cell.json"
-    cell_recipe = _arm_recipe(recipe, arm, rate, seed, folder)
-    if done.is_file():
-        found = json.loads(done.read_text(encoding="utf-8"))
-        if found.pop("recipe") == cell_recipe.model_dump(mode="json"):
-            return Cell(**found)
-        raise ConfigError(
-            f"{folder}: must be of the same recipe, got a finished run of another one. "
-            "Choose another output_dir, or delete it."
+class _Runner:
+    """Runs arms; holds the rows of each seed, which all arms share."""
+
+    def __init__(
+        self, recipe: Recipe, learning_rates: Sequence[float], report: Report
+    ) -> None:
+        self._recipe = recipe
+        self._rates = sorted(set(learning_rates))
+        self._report = report
+        self._tasks: dict[int, list[Task]] = {}
+        self.higher_is_better = True
+
+    def tasks(self, seed: int) -> list[Task]:
+        """Return the tasks with the rows that a seed draws."""
+        if seed not in self._tasks:
+            training = self._recipe.training.model_copy(update={"seed": seed})
+            changed = self._recipe.model_copy(update={"training": training})
+            self._tasks[seed] = load_recipe_tasks(changed)
+            self.higher_is_better = _check_tasks(self._tasks[seed])
+        return self._tasks[seed]
+
+    def plan(self, arm: Arm, seed: int) -> list[tuple[Arm, Recipe]]:
+        """Return the recipes of an arm, one per learning rate."""
+        self.tasks(seed)
+        top = Path(self._recipe.output_dir)
+        return [
+            (
+                arm,
+                arm_recipe(
+                    self._recipe,
+                    arm,
+                    learning_rate=rate,
+                    seed=seed,
+                    folder=top / f"{slug(arm.name)}-lr{rate:g}-seed{seed}",
+                ),
+            )
+            for rate in self._rates
+        ]
+
+    def run(self, plan: Sequence[tuple[Arm, Recipe]]) -> list[Cell]:
+        """Train an arm with every learning rate, and test the best on test rows."""
+        cells = [self._train(arm, recipe) for arm, recipe in plan]
+        best = choose(cells, higher_is_better=self.higher_is_better)
+        place = cells.index(best)
+        cells[place] = replace(best, rows=self._test(best, plan[place][1]))
+        self._report(
+            f"{best.arm}, seed {best.seed}: test {cells[place].mean:.3f} with learning "
+            f"rate {best.learning_rate:g}"
         )
-    cell = _run(cell_recipe, arm, rate, seed, folder)
-    record = {**asdict(cell), "recipe": cell_recipe.model_dump(mode="json")}
-    write_text(done, json.dumps(record, indent=2) + "\n")
-    return cell
+        return cells
 
+    def score_base(self, seed: int) -> Rows:
+        """Score the base model, without an adapter, on test rows."""
+        tasks = self.tasks(seed)
+        opened = open_base(self._recipe, tasks)
+        return {task.name: _score_rows(opened, task) for task in tasks}
 
-def _arm_recipe(
-    recipe: Recipe, arm: Arm, rate: float, seed: int, folder: Path
-) -> Recipe:
-    values: dict[str, Any] = recipe.model_dump(mode="json", exclude={"versions"})
-    # A field that another method fills is not a choice of the recipe's author.
-    values["adapter"] = recipe.adapter.model_dump(exclude_unset=True)  # type: ignore[attr-defined]
-    common = (
-        f"training.learning_rate={rate}",
-        f"training.seed={seed}",
-        f"output_dir={yaml.safe_dump(str(folder)).splitlines()[0]}",
-    )
-    changed = override(values, [*arm.overrides, *common])
-    return check_recipe(changed, f"arm '{arm.name}'")
-
-
-def _run(recipe: Recipe, arm: Arm, rate: float, seed: int, folder: Path) -> Cell:
-    result = run_recipe(recipe, resume=True)
-    separate = isinstance(result, SeparateResult)
-    runs = list(result.runs.values()) if separate else [result]
-    evaluation: Evaluation = result.evaluation
-    return Cell(
-        arm=arm.name,
-        learning_rate=rate,
-        seed=seed,
-        validation=_validation(recipe, runs),
-        scores={s.task: float(s.adapter or 0.0) for s in evaluation.tasks},
-        base={s.task: float(s.base or 0.0) for s in evaluation.tasks},
-        parameters=sum(_trained(run) for run in runs),
-        seconds=sum(_seconds(run) for run in runs),
-        folder=str(folder),
-    )
-
-
-def _validation(recipe: Recipe, runs: Sequence[TrainingResult]) -> float:
-    from ..training import score_tasks
-
-    tasks = {t.name: t for t in load_data(recipe.data, seed=recipe.training.seed)}
-    without = [task.name for task in tasks.values() if task.validation is None]
-    if without:
-        raise ConfigError(
-            "data: a comparison needs validation rows to choose a learning rate, got "
-            f"none for {', '.join(without)}. Set data.validation_share."
+    def _train(self, arm: Arm, recipe: Recipe) -> Cell:
+        folder = Path(recipe.output_dir)
+        found = _read_cell(folder, recipe)
+        if found is None:
+            found = self._train_anew(arm, recipe, folder)
+        self._report(
+            f"{arm.name}, seed {found.seed}, learning rate {found.learning_rate:g}: "
+            f"validation {found.validation:.3f}, {found.seconds:.0f} s"
         )
-    scores: list[float] = []
-    for run in runs:
-        own = [tasks[score.task] for score in run.evaluation.tasks]
-        parts: dict[str, Any] = {task.name: "validation" for task in own}
-        scores += score_tasks(run.model, run.base, own, parts).values()
-    return fmean(scores)
+        return found
+
+    def _train_anew(self, arm: Arm, recipe: Recipe, folder: Path) -> Cell:
+        # Without test rows, runs are scored on validation rows.
+        tasks = [replace(t, test=None) for t in self.tasks(recipe.training.seed)]
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / "train.log" if _is_first() else Path(os.devnull)
+        with log.open("w", encoding="utf-8") as file, redirect_stdout(file):
+            result = run_recipe(recipe, resume=True, tasks=tasks)
+        cell = Cell(
+            arm=arm.name,
+            learning_rate=recipe.training.learning_rate,
+            seed=recipe.training.seed,
+            validation=_mean_score(result.evaluation),
+            parameters=count_trained(result),
+            seconds=time_training(result),
+            folder=str(folder),
+        )
+        if _is_first():
+            content = {"cell": asdict(cell), "recipe": recipe.model_dump(mode="json")}
+            write_text(folder / "cell.json", json.dumps(content, indent=2) + "\n")
+        return cell
+
+    def _test(self, cell: Cell, recipe: Recipe) -> Rows:
+        path = Path(cell.folder) / "test.json"
+        if path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))
+        tasks = self.tasks(cell.seed)
+        rows: dict[str, list[float]] = {}
+        for folder in dict.fromkeys(_folders(recipe, tasks).values()):
+            own = [task for task in tasks if _folders(recipe, tasks)[task.name] == folder]
+            opened = open_run(folder, tasks=own)
+            rows |= {task.name: _score_rows(opened, task) for task in own}
+        if _is_first():
+            write_text(path, json.dumps(rows) + "\n")
+        return rows
 
 
-def _trained(run: TrainingResult) -> int:
-    return sum(p.numel() for p in run.model.parameters() if p.requires_grad)
+def _read_cell(folder: Path, recipe: Recipe) -> Cell | None:
+    path = folder / "cell.json"
+    if not path.is_file():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if found["recipe"] == recipe.model_dump(mode="json"):
+        return Cell(**found["cell"])
+    raise ConfigError(
+        f"{folder}: must be of the same recipe, got a finished run of another one. "
+        "Choose another output_dir, or delete it."
+    )
 
 
-def _seconds(run: TrainingResult) -> float:
-    logged = [entry["train_runtime"] for entry in run.log_history if "train_runtime" in entry]
-    return float(sum(logged))
+def _folders(recipe: Recipe, tasks: Sequence[Task]) -> dict[str, Path]:
+    """Return task -> run folder with its adapter."""
+    folder = Path(recipe.output_dir)
+    return {t.name: folder / t.name if recipe.separate else folder for t in tasks}
+
+
+def _score_rows(opened: OpenedBase, task: Task) -> list[float]:
+    from ..training import predict
+
+    spec = opened.recipe.evaluation
+    model = opened.model
+    predictions, answers = predict(model, opened.base, task, part="test", spec=spec)
+    metric = METRICS[task.spec.metric_name]
+    if metric.reads == "loss":
+        return metric.score_rows([one.loss for one in predictions], answers)
+    return metric.score_rows([one.text for one in predictions], answers)
+
+
+def _mean_score(evaluation: Evaluation) -> float:
+    found = [score.adapter for score in evaluation.tasks]
+    return fmean(score for score in found if score is not None)
+
+
+def _check_tasks(tasks: Sequence[Task]) -> bool:
+    """Return whether higher is better, after checking that the tasks can be compared."""
+    for part, advice in (
+        ("validation", "to choose a learning rate. Set data.validation_share."),
+        ("test", "to score the arms. Set source.test."),
+    ):
+        without = [task.name for task in tasks if getattr(task, part) is None]
+        if without:
+            raise ConfigError(
+                f"data: a comparison needs {part} rows, got none for "
+                f"{', '.join(without)}. They are there {advice}"
+            )
+    ways = {
+        task.spec.metric_name: METRICS[task.spec.metric_name].higher_is_better
+        for task in tasks
+    }
+    if len(set(ways.values())) > 1:
+        raise ConfigError(
+            "data: a comparison takes a mean over tasks, so that all metrics must "
+            f"point the same way, got {', '.join(ways)}. Set metric, or leave tasks out."
+        )
+    return next(iter(ways.values()))
+
+
+def _is_first() -> bool:
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def _say_nothing(text: str) -> None:
+    del text

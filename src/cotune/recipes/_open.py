@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .._errors import ConfigError
-from ..data import Task, load_data
+from torch import nn
+
+from .._adapter_file import read_config
+from .._errors import ConfigError, unknown_name
+from ..data import Task
 from ._read import read_recipe
 from ._recipe import Recipe
-from ._run import FILE
+from ._tasks import load_recipe_tasks
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -20,24 +23,55 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class OpenedRun:
+class OpenedBase:
+    """The base model of a recipe, loaded.
+
+    Args:
+        recipe: Where it is named.
+        base: The base model and its tokenizer.
+        model: The model to call, in evaluation mode.
+    """
+
+    recipe: Recipe
+    base: Base
+    model: nn.Module
+
+
+@dataclass(frozen=True)
+class OpenedRun(OpenedBase):
     """A finished run, loaded.
 
     Args:
         recipe: What was run.
-        tasks: Its tasks; empty if they were not asked for.
         base: The base model and its tokenizer.
         model: The base with the trained adapter, in evaluation mode.
+        tasks: Its tasks; empty if they were not asked for.
+        names: The tasks of its adapter, in the order of the bank.
     """
 
-    recipe: Recipe
-    tasks: tuple[Task, ...]
-    base: Base
     model: PeftModel
+    tasks: tuple[Task, ...]
+    names: tuple[str, ...]
+
+    def check_task(self, task: str | None) -> None:
+        """Refuse a task that the adapter does not know.
+
+        Args:
+            task: A name; None is fine.
+
+        Raises:
+            ConfigError: Unknown; the message shows the nearest names.
+        """
+        if task is not None and task not in self.names:
+            raise ConfigError(unknown_name("task", task, self.names))
 
 
 def open_run(
-    folder: str | Path, overrides: tuple[str, ...] = (), *, with_data: bool = True
+    folder: str | Path,
+    overrides: Sequence[str] = (),
+    *,
+    with_data: bool = True,
+    tasks: Sequence[Task] | None = None,
 ) -> OpenedRun:
     """Load the base model, the adapter and the tasks of a run.
 
@@ -45,9 +79,10 @@ def open_run(
         folder: Run folder.
         overrides: Changes to its recipe, e.g. ``data.root=elsewhere``.
         with_data: Also read the rows of the tasks. Classifiers always need them.
+        tasks: The tasks, if they are at hand; None reads them.
 
     Returns:
-        The run.
+        The run, on the device that a training would take.
 
     Raises:
         ConfigError: No run, or it cannot be loaded.
@@ -57,38 +92,78 @@ def open_run(
 
     folder = Path(folder)
     recipe = read_run_recipe(folder, overrides)
-    needs_rows = with_data or recipe.base.kind == "classifier"
-    tasks = tuple(load_data(recipe.data, seed=recipe.training.seed)) if needs_rows else ()
+    if tasks is None:
+        needed = with_data or recipe.base.kind == "classifier"
+        tasks = load_recipe_tasks(recipe) if needed else []
     adapter = folder / "adapter"
-    names = list(_bank_tasks(adapter) or [task.name for task in tasks])
+    names = tuple(read_config(adapter).get("tasks") or [task.name for task in tasks])
     base = load_base(recipe.base, tasks, encode=recipe.data.encode, names=names)
-    return OpenedRun(recipe, tasks, base, load_adapter(base.model, adapter).eval())
+    model = load_adapter(base.model, adapter).eval()
+    _place(model, recipe)
+    return OpenedRun(recipe, base, model, tuple(tasks), names)
 
 
-def read_run_recipe(folder: Path, overrides: tuple[str, ...] = ()) -> Recipe:
-    """Read the resolved recipe of a run.
+def open_base(recipe: Recipe, tasks: Sequence[Task]) -> OpenedBase:
+    """Load the base model of a recipe, without an adapter.
+
+    Args:
+        recipe: Which model.
+        tasks: The tasks that it will be asked about.
+
+    Returns:
+        The base, on the device that a training would take.
 
     Raises:
-        ConfigError: The folder holds no run, or one with an adapter per task.
+        ConfigError: It cannot be loaded.
     """
-    path = folder / FILE
+    from ..training import load_base
+
+    base = load_base(recipe.base, tasks, encode=recipe.data.encode)
+    _place(base.model, recipe)
+    return OpenedBase(recipe, base, base.model)
+
+
+def read_run_recipe(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read the resolved recipe of a run.
+
+    Args:
+        folder: Run folder.
+        overrides: Changes to it.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        ConfigError: The folder holds no finished run, or one with an adapter per task.
+    """
+    path = folder / "recipe.yaml"
     if not path.is_file():
         raise ConfigError(
-            f"{folder}: must be the folder of a finished run, got one without {FILE}. "
+            f"{folder}: must be the folder of a finished run, got "
+            f"{'one without recipe.yaml' if folder.is_dir() else 'no such folder'}. "
             "Pass the output_dir of `cotune train`."
         )
-    recipe = read_recipe(path, list(overrides))
-    if recipe.separate and not (folder / "adapter").is_dir():
-        apart = ", ".join(sorted(p.name for p in folder.iterdir() if p.is_dir()))
+    recipe = read_recipe(path, overrides)
+    if not (folder / "adapter").is_dir():
+        apart = sorted(p.parent.name for p in folder.glob("*/adapter"))
         raise ConfigError(
-            f"{folder}: must hold one adapter, got a run with one per task. "
-            f"Pass one of its folders: {apart}."
+            f"{folder}: must hold one adapter, got "
+            + (
+                f"a run with one per task. Pass one of its folders: {', '.join(apart)}."
+                if apart
+                else "an unfinished run. Train it to the end with --resume."
+            )
         )
     return recipe
 
 
-def _bank_tasks(adapter: Path) -> list[str]:
-    from .._adapter_file import read_config
+def _place(model: nn.Module, recipe: Recipe) -> None:
+    """Move a model to where the Trainer would.
 
-    config: Mapping[str, Any] = read_config(adapter)
-    return list(config.get("tasks") or ())
+    Under torchrun this also joins the processes, so that each scores its share.
+    """
+    from accelerate import PartialState
+
+    state = PartialState(cpu=recipe.training.use_cpu)
+    if recipe.base.device_map is None and recipe.base.quantization is None:
+        model.to(state.device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -19,14 +19,14 @@ class Recipe(Spec):
     description: str = Field(default="", description="What the recipe is for.")
     base: BaseSpec = Field(default=BaseSpec(), description="Which model is adapted.")
     data: DataSpec = Field(description="Tasks, and how they are mixed.")
-    adapter: AdapterSpec = Field(  # type: ignore[valid-type]
+    adapter: AdapterSpec = Field(
         default=AdapterSpec(target_modules="all-linear"),
         description="Which adapter is trained.",
     )
     separate: bool = Field(
         default=False,
         description="Train one adapter per task, alone: the baseline that sharing must "
-        "beat. Every task gets the same number of steps.",
+        "beat. Every task gets the number of steps that the recipe says.",
     )
     schedule: ScheduleSpec | None = Field(
         default=None, description="When adapters are active; left out: always."
@@ -36,7 +36,9 @@ class Recipe(Spec):
         default=EvaluationSpec(), description="How to score."
     )
     output_dir: str = Field(
-        default="runs/run", description="Folder of the run; new or empty."
+        default="runs/run",
+        min_length=1,
+        description="Folder of the run; new or empty.",
     )
     versions: dict[str, str] = Field(
         default_factory=dict,
@@ -44,16 +46,13 @@ class Recipe(Spec):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Recipe:
+    def _check(self) -> Self:
         names = [task.name for task in self.data.tasks]
-        own = self._adapter_value("tasks")
-        if own and not self.data.folders and set(names) - set(own):
-            missing = ", ".join(sorted(set(names) - set(own)))
+        known = self.adapter.tasks
+        if known and not self.data.folders and set(names) - set(known):
+            missing = ", ".join(sorted(set(names) - set(known)))
             raise ValueError(
                 f"adapter.tasks: must hold every task of data.tasks, got none for "
                 f"{missing}. Leave adapter.tasks out to take them all."
             )
         return self
-
-    def _adapter_value(self, name: str) -> Any:
-        return getattr(self.adapter, name)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from .._files import write_text
-from ..data import Task, load_data
+from ..data import Task
 from ._recipe import Recipe
+from ._tasks import load_recipe_tasks
+from ._whole import resolve_recipe, single_out, with_whole_paths
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
     from ..training import Evaluation, TrainingResult
-
-FILE = "recipe.yaml"
 
 
 @dataclass(frozen=True)
@@ -28,80 +25,112 @@ class SeparateResult:
 
     Args:
         folder: The folder that holds them all, with ``metrics.json`` of all tasks.
-        runs: Task -> its own result.
+        folders: Task -> its run folder.
         evaluation: All tasks together.
+        parameters: Numbers trained, over all adapters.
+        seconds: Wall time of training, over all adapters.
     """
 
     folder: Path
-    runs: dict[str, TrainingResult]
+    folders: Mapping[str, Path]
     evaluation: Evaluation
+    parameters: int
+    seconds: float
 
 
 def run_recipe(
-    recipe: Recipe, *, resume: bool = False
+    recipe: Recipe, *, resume: bool = False, tasks: Sequence[Task] | None = None
 ) -> TrainingResult | SeparateResult:
     """Train what a recipe says, and write it, resolved, beside the results.
 
     Args:
         recipe: What to run.
         resume: Go on with an interrupted run in its folder, or start there.
+        tasks: Its tasks with their rows, if they are at hand; None reads them.
 
     Returns:
-        The result; one per task if the recipe trains them apart.
+        The result; one over all tasks if the recipe trains them apart.
 
     Raises:
         ConfigError: Data, model or settings that do not fit; a folder in use.
     """
-    tasks = load_data(recipe.data, seed=recipe.training.seed)
-    folder = Path(recipe.output_dir)
-    if not recipe.separate:
-        return _train(recipe, tasks, folder, resume)
+    recipe = with_whole_paths(recipe)
+    tasks = load_recipe_tasks(recipe) if tasks is None else tasks
+    if recipe.separate:
+        return _train_apart(recipe, tasks, resume)
+    return _train(recipe, tasks, resume)
+
+
+def count_trained(result: TrainingResult | SeparateResult) -> int:
+    """Return how many numbers a run trained.
+
+    Args:
+        result: Of :func:`run_recipe`.
+    """
+    if isinstance(result, SeparateResult):
+        return result.parameters
+    return sum(p.numel() for p in result.model.parameters() if p.requires_grad)
+
+
+def time_training(result: TrainingResult | SeparateResult) -> float:
+    """Return the wall time of training in seconds; of a resumed run, since then.
+
+    Args:
+        result: Of :func:`run_recipe`.
+    """
+    if isinstance(result, SeparateResult):
+        return result.seconds
+    found = [entry.get("train_runtime") for entry in result.log_history]
+    return sum(float(seconds) for seconds in found if seconds is not None)
+
+
+def _train_apart(
+    recipe: Recipe, tasks: Sequence[Task], resume: bool
+) -> SeparateResult:
     from ..training import Evaluation
+    from ._record import write_recipe
 
-    runs = {
-        task.name: _train(recipe, [task], folder / task.name, resume) for task in tasks
-    }
-    scores = [score for run in runs.values() for score in run.evaluation.tasks]
-    together = Evaluation(tuple(scores))
-    together.save(folder / "metrics.json")
-    _write_recipe(recipe, folder)
-    return SeparateResult(folder, runs, together)
+    folders: dict[str, Path] = {}
+    scores, parameters, seconds = [], 0, 0.0
+    for task in tasks:
+        result = _train(single_out(recipe, task.spec), [task], resume)
+        folders[task.name] = result.folder
+        scores += result.evaluation.tasks
+        parameters += count_trained(result)
+        seconds += time_training(result)
+    together, folder = Evaluation(tuple(scores)), Path(recipe.output_dir)
+    if int(os.environ.get("RANK", "0")) == 0:
+        together.save(folder / "metrics.json")
+        write_recipe(resolve_recipe(recipe, list(folders)), folder)
+    return SeparateResult(folder, folders, together, parameters, seconds)
 
 
-def _train(
-    recipe: Recipe, tasks: Sequence[Task], folder: Path, resume: bool
-) -> TrainingResult:
+def _train(recipe: Recipe, tasks: Sequence[Task], resume: bool) -> TrainingResult:
     from ..training import run_training
 
-    config = recipe.adapter.build([task.name for task in tasks])  # type: ignore[attr-defined]
-    result = run_training(
+    names = [task.name for task in tasks]
+    return run_training(
         recipe.base,
         tasks,
-        config,
+        recipe.adapter.build(names),
         recipe.training,
-        folder,
+        recipe.output_dir,
         mixture=recipe.data.mixture,
         encode=recipe.data.encode,
         evaluation=recipe.evaluation,
         resume=resume,
-        callbacks=_callbacks(recipe),
+        callbacks=_callbacks(recipe, names),
     )
-    _write_recipe(recipe, folder)
-    return result
 
 
-def _callbacks(recipe: Recipe) -> list[TrainerCallback]:
+def _callbacks(recipe: Recipe, names: Sequence[str]) -> list[TrainerCallback]:
+    from ._record import RecipeWriter
+
+    folder = Path(recipe.output_dir)
+    writer = RecipeWriter(resolve_recipe(recipe, names), folder)
     if recipe.schedule is None:
-        return []
+        return [writer]
     from ..schedules import CoToCallback
 
     schedule = recipe.schedule.build(seed=recipe.training.seed)
-    return [CoToCallback(schedule=schedule)]
-
-
-def _write_recipe(recipe: Recipe, folder: Path) -> None:
-    packages = ("cotune", "torch", "transformers", "peft")
-    versions = {name: version(name) for name in packages}
-    resolved = recipe.model_copy(update={"versions": versions})
-    text = yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False)
-    write_text(folder / FILE, text)
+    return [writer, CoToCallback(schedule, save_to=folder / "schedule.json")]

@@ -2,39 +2,85 @@
 
 from __future__ import annotations
 
+import copy
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
 from torch import nn
 
-from ..data import list_tasks
+from .._errors import ConfigError
 from ._recipe import Recipe
+from ._tasks import list_recipe_tasks
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
+
+    from ..adapters import CoTuneConfig
+
+_LOADERS = {
+    "causal": "AutoModelForCausalLM",
+    "embedding": "AutoModel",
+    "classifier": "AutoModelForSequenceClassification",
+}
 
 
-def build_shape(recipe: Recipe) -> nn.Module:
+def build_shape(recipe: Recipe, config: PretrainedConfig | None = None) -> nn.Module:
     """Build base and adapter of a recipe on the meta device: shapes, no numbers.
 
     Args:
-        recipe: What would be run. Only the base model's config is loaded.
+        recipe: What would be run.
+        config: Config of the base model; None loads it, and it alone.
 
     Returns:
         The PEFT model, on the meta device.
 
     Raises:
-        ConfigError: The base model cannot be found, or the adapter does not fit it.
+        ConfigError: The base model's config cannot be found, or the adapter does not
+            fit it.
     """
-    import torch
     from peft import get_peft_model
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-    from ..training.bases import find_model
+    from ..adapters._targets import check_targets
+
+    adapter = _adapter_config(recipe)
+    config = _load_config(recipe) if config is None else copy.deepcopy(config)
+    with torch.device("meta"):
+        model = _base_shape(recipe, config)
+        check_targets(model, adapter)
+        return get_peft_model(cast(Any, model), adapter)
+
+
+def _adapter_config(recipe: Recipe) -> CoTuneConfig:
+    from ..training import BASES
+
+    adapter = recipe.adapter.build([task.name for task in list_recipe_tasks(recipe)])
+    adapter.task_type = BASES[recipe.base.kind].task_type
+    # The fast one draws on the CPU; shapes are the same, and here none costs anything.
+    adapter.start_svd = "exact"
+    return adapter
+
+
+def _base_shape(recipe: Recipe, config: PretrainedConfig) -> nn.Module:
+    import transformers
+
+    kind = recipe.base.kind
+    model = getattr(transformers, _LOADERS[kind]).from_config(config)
+    if kind == "embedding" and isinstance(getattr(model, "pooler", None), nn.Module):
+        # As EmbeddingBase does: it is not used.
+        model.register_module("pooler", None)
+    return model
+
+
+def _load_config(recipe: Recipe) -> PretrainedConfig:
+    from transformers import AutoConfig
+
+    from ..training.bases._load import find_model
 
     base = recipe.base
-    config = AutoConfig.from_pretrained(find_model(base.name), revision=base.revision)
-    causal = base.kind == "causal"
-    with torch.device("meta"):
-        model = (AutoModelForCausalLM if causal else AutoModel).from_config(config)
-        tasks = [task.name for task in list_tasks(recipe.data)]
-        adapter = recipe.adapter.build(tasks)  # type: ignore[attr-defined]
-        if str(adapter.start).startswith("pissa"):
-            # Its factors have the shapes of any other start; only the copies add to
-            # them, and there is no weight here to take them from.
-            adapter.start_svd = "exact"
-        return get_peft_model(model, adapter)
+    try:
+        return AutoConfig.from_pretrained(find_model(base.name), revision=base.revision)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"base.name: the config of {base.name!r} must be at hand, got: {error} "
+            "Check the name and, for hub names, the network."
+        ) from error

@@ -19,8 +19,8 @@ _MARK = "_cotune_bypass"
 _KEPT = "_cotune_kept"
 
 BYPASSED = frozenset(
-    "adamss boft c3a deft delora fourierft glora gralora hira hra ia3 loha lokr lora "
-    "miss oft peanut poly psoft pvera randlora road shira vera waveft".split()
+    "c3a deft delora fourierft glora gralora hira hra ia3 loha lokr lora miss oft "
+    "peanut poly psoft pvera randlora road vera waveft".split()
 )
 """Tuners of PEFT whose disabled path is tested to be the base layer, by package."""
 
@@ -52,8 +52,7 @@ def check_layer(layer: nn.Module, name: str) -> None:
         ConfigError: Its tuner has no tested bypass, or its base weights are trained.
     """
     assert isinstance(layer, BaseTunerLayer)
-    base = layer.get_base_layer()
-    if any(parameter.requires_grad for parameter in base.parameters()):
+    if _trains_base(layer):
         raise ConfigError(
             f"schedule: the base layer of {name} must be frozen, got trained base "
             "parameters: off would not be the original function. Set bias='none'."
@@ -143,6 +142,28 @@ class _Bypass:
         module._disable_adapters, weight = kept
         if self.original is not None:
             module.get_base_layer()._parameters["weight"] = weight
+
+
+def own_factors(layer: nn.Module) -> list[nn.Parameter]:
+    """Return the trained parameters of a tuner layer, without those it wraps.
+
+    Args:
+        layer: A tuner layer.
+    """
+    below = layer._modules.get("base_layer")
+    inner = set() if below is None else {id(p) for p in below.parameters()}
+    return [p for p in layer.parameters() if p.requires_grad and id(p) not in inner]
+
+
+def _trains_base(layer: nn.Module) -> bool:
+    # Tuners can be nested: factors of one are not the base of the other.
+    factors = {
+        id(factor)
+        for module in layer.modules()
+        if isinstance(module, BaseTunerLayer)
+        for factor in own_factors(module)
+    }
+    return any(p.requires_grad and id(p) not in factors for p in layer.parameters())
 
 
 def _tuner_of(layer: nn.Module) -> str:

@@ -115,8 +115,8 @@ class CoToCallback(TrainerCallback):
             _log.warning(
                 "CoToCallback: the embeddings are made to require gradients, so the "
                 "backward pass runs through the blocks below the lowest active adapter "
-                "too. Use gradient_checkpointing_kwargs={'use_reentrant': False}, and "
-                "do not call enable_input_require_grads() without checkpointing."
+                "too. Use checkpointing with use_reentrant=False, and do not call "
+                "enable_input_require_grads() without checkpointing."
             )
         self._recorder = Recorder(self.schedule, state.max_steps, switch.groups)
         for step in range(state.global_step):
@@ -215,6 +215,11 @@ def _check_training(args: TrainingArguments, model: nn.Module, switch: Switch) -
             "does not see hooks on PEFT's layers. Set torch_compile=False, or use a "
             "cotune config."
         )
+    if args.n_gpu > 1 and switch.replaces_weights:
+        raise ConfigError(
+            "CoToCallback: original weights need one device per process, got "
+            f"n_gpu={args.n_gpu}. Start with torchrun, or show one device only."
+        )
     if args.parallel_mode.value == "distributed":
         _check_ddp(args, model)
 
@@ -227,9 +232,9 @@ def _check_ddp(args: TrainingArguments, model: nn.Module) -> None:
         )
     if checkpointing_of(model) == "reentrant":
         raise ConfigError(
-            "gradient_checkpointing_kwargs: DDP finds unused factors only with "
-            "use_reentrant=False, got reentrant checkpointing. Set "
-            "gradient_checkpointing_kwargs={'use_reentrant': False}."
+            "CoToCallback: DDP finds unused factors only without reentrant "
+            "checkpointing, got use_reentrant=True. Set it to False in the arguments "
+            "of checkpointing."
         )
     finds = args.ddp_find_unused_parameters
     if finds is None:

@@ -48,15 +48,12 @@ def free_inputs(model: nn.Module) -> list[RemovableHandle]:
     """
     if checkpointing_of(model) != "plain":
         return []
-    return [
-        embedding.register_forward_hook(_detach)
-        for embedding in dict.fromkeys(_forced_embeddings(model))
-        if not any(parameter.requires_grad for parameter in embedding.parameters())
-    ]
+    embeddings = dict.fromkeys(_forced_embeddings(model))
+    return [embedding.register_forward_hook(_detach) for embedding in embeddings]
 
 
 def has_forced_inputs(model: nn.Module) -> bool:
-    """Whether some embeddings are told to require gradients.
+    """Whether some frozen embeddings are told to require gradients.
 
     Args:
         model: Any model.
@@ -79,7 +76,11 @@ def _is_reentrant(module: nn.Module) -> bool:
 
 def _forced_embeddings(model: nn.Module) -> Iterator[nn.Module]:
     for module in model.modules():
-        if module.__dict__.get("_require_grads_hook") is not None:
-            embedding = module.get_input_embeddings()  # type: ignore[operator]
-            if isinstance(embedding, nn.Module):
-                yield embedding
+        if module.__dict__.get("_require_grads_hook") is None:
+            continue
+        embedding = module.get_input_embeddings()  # type: ignore[operator]
+        # Trained ones need the backward pass themselves.
+        if isinstance(embedding, nn.Module) and not any(
+            parameter.requires_grad for parameter in embedding.parameters()
+        ):
+            yield embedding

@@ -10,7 +10,7 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from .._errors import ConfigError, unknown_name
-from ._bypass import Switchable, check_compiled, check_layer, switch
+from ._bypass import Switchable, check_compiled, check_layer, own_factors, switch
 from ._groups import Group, group_layers, layer_key
 from ._originals import find_changed_base, original_weight
 
@@ -57,7 +57,7 @@ class Switch:
             check_layer(layer, name)
             self._members[group_of[keys[name]]].append(layer)
         self._factors = {
-            group: [factor for layer in members for factor in _own_factors(layer)]
+            group: [factor for layer in members for factor in own_factors(layer)]
             for group, members in self._members.items()
         }
         self._check_shared(model)
@@ -137,6 +137,11 @@ class Switch:
             for layer in members
         )
 
+    @property
+    def replaces_weights(self) -> bool:
+        """Whether some layers compute with another weight while they are off."""
+        return bool(self._originals)
+
     def _check_shared(self, model: nn.Module) -> None:
         owner: dict[int, str] = {}
         names = {id(factor): name for name, factor in model.named_parameters()}
@@ -156,18 +161,12 @@ def _trained_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     for name, module in model.named_modules():
         # Trained tokens come with other tuners, as saved modules do. They stay on.
         aside = isinstance(module, TrainableTokensLayer)
-        if _is_tuner(module) and not aside and _own_factors(module):
+        if _is_tuner(module) and not aside and own_factors(module):
             yield name, module
 
 
 def _is_tuner(module: nn.Module) -> bool:
     return isinstance(module, BaseTunerLayer)
-
-
-def _own_factors(layer: nn.Module) -> list[nn.Parameter]:
-    below = getattr(layer, "base_layer", None)
-    inner = set() if below is None else {id(p) for p in below.parameters()}
-    return [p for p in layer.parameters() if p.requires_grad and id(p) not in inner]
 
 
 def _outermost(name: str, layers: Mapping[str, nn.Module]) -> str:

@@ -52,7 +52,9 @@ def _draw(finding: Finding, axes: Axes) -> None:
     for key in dict.fromkeys(str(row.get(how.by, "")) for row in finding.rows):
         mine = [row for row in finding.rows if str(row.get(how.by, "")) == key]
         x, y = ([row[column] for row in mine] for column in (how.x, how.y))
-        axes.plot(x, y, marker="o", label=key)
+        # A line between two categories would suggest that something lies between.
+        line = "" if isinstance(x[0], str) else "-"
+        axes.plot(x, y, marker="o", linestyle=line, label=key)
     axes.set_xlabel(how.x)
     axes.set_ylabel(how.y)
     verdict = "holds" if finding.passed else "does not hold"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._checkpoints import find_last, is_complete
     from ._evaluate import choose_parts, evaluate, score_task, score_tasks
     from ._evaluation import Evaluation, Summary, TaskScore
+    from ._harness import build_harness_model
     from ._keep_tasks import KeepTasks
     from ._load_base import load_base
     from ._predict import predict
@@ -38,6 +39,7 @@ _PUBLIC = {
     "TrainingSpec": "_spec",
     "adapt": "_adapt",
     "build_arguments": "_arguments",
+    "build_harness_model": "_harness",
     "build_table": "_show",
     "choose_parts": "_evaluate",
     "evaluate": "_evaluate",
@@ -65,6 +67,7 @@ __all__ = [
     "TrainingSpec",
     "adapt",
     "build_arguments",
+    "build_harness_model",
     "build_table",
     "choose_parts",
     "evaluate",

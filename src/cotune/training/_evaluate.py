@@ -157,6 +157,38 @@ def compare(
     return Evaluation(tuple(scores))
 
 
+def name_metrics(
+    tasks: Sequence[Task], scored: Mapping[str, tuple[float, float | None]]
+) -> dict[str, float]:
+    """Name the scores of one evaluation in training, and those over all tasks.
+
+    Args:
+        tasks: The tasks.
+        scored: Task -> score and mean loss, as from :func:`score_task`.
+
+    Returns:
+        ``<task>_<metric>``, ``<task>_loss``, ``mean_<metric>``, ``worst_<metric>`` and,
+        if every task has a loss, their mean ``loss``.
+    """
+    found: dict[str, float] = {}
+    for task in tasks:
+        score, loss = scored[task.name]
+        found[f"{task.name}_{task.spec.metric_name}"] = score
+        if loss is not None:
+            found[f"{task.name}_loss"] = loss
+    groups: dict[str, list[float]] = {}
+    for task in tasks:
+        groups.setdefault(task.spec.metric_name, []).append(scored[task.name][0])
+    for metric, scores in groups.items():
+        choose = min if METRICS[metric].higher_is_better else max
+        found[f"mean_{metric}"] = fmean(scores)
+        found[f"worst_{metric}"] = choose(scores)
+    losses = [loss for _, loss in scored.values() if loss is not None]
+    if len(losses) == len(scored):
+        found["loss"] = fmean(losses)
+    return found
+
+
 def choose_parts(tasks: Iterable[Task]) -> dict[str, PartName]:
     """Choose which rows score each task at the end of a run.
 

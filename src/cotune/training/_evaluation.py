@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean, pstdev
+from statistics import fmean
 from typing import Any
 
 from .._errors import ConfigError, unknown_name
@@ -158,5 +159,7 @@ class Evaluation:
 def _summarise(scores: Mapping[str, float], one: TaskScore) -> Summary:
     choose = min if one.higher_is_better else max
     worst = choose(scores, key=lambda task: scores[task])
-    values = list(scores.values())
-    return Summary(fmean(values), scores[worst], worst, pstdev(values))
+    mean = fmean(scores.values())
+    # Not statistics.pstdev: it cannot take NaN, which a broken run may give.
+    spread = math.sqrt(fmean((score - mean) ** 2 for score in scores.values()))
+    return Summary(mean, scores[worst], worst, spread)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .._errors import ConfigError, unknown_name
 
@@ -55,7 +56,7 @@ class KeepTasks:
         ]
         return {**self.collator(rest), "tasks": torch.tensor(rows, dtype=torch.int64)}
 
-    def _find_row(self, task: str | int) -> int:
+    def _find_row(self, task: str | int | Tensor) -> int:
         if self.names is None or not isinstance(task, str):
             return int(task)
         if task not in self.names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -131,8 +131,8 @@ class TrainingSpec(Spec):
         description="With several processes: look for parameters that a step does not "
         "use. None: as transformers decides. Schedules that switch layers off need it.",
     )
-    fsdp: str | None = Field(
-        default=None, description="Options of FSDP, as in transformers."
+    fsdp: bool = Field(
+        default=False, description="Shard the model over the devices (FSDP)."
     )
     fsdp_config: dict[str, Any] | None = Field(
         default=None, description="Settings of FSDP, as in transformers."
@@ -169,7 +169,7 @@ class TrainingSpec(Spec):
         return name
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> TrainingSpec:
         faults = [text for broken, text in self._rules() if broken]
         if faults:
             raise ValueError("training: " + " ".join(faults))

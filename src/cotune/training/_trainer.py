@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from torch.utils.data import Sampler
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from .._errors import ConfigError
-from ..data import METRICS, MixtureSampler, MixtureSpec, Task, get_part
+from ..data import MixtureSampler, MixtureSpec, Task, get_part
 from ._checkpoints import (
     STAGING,
     choose_checkpoint,
@@ -22,7 +21,7 @@ from ._checkpoints import (
     finish,
     is_at_end,
 )
-from ._evaluate import score_task
+from ._evaluate import name_metrics, score_task
 from ._learning_rates import set_learning_rates
 from ._routers import find_balance, summarise_usage, watch
 from ._spec import EvaluationSpec
@@ -93,6 +92,11 @@ class CoTuneTrainer(Trainer):
             processing_class=base.tokenizer,
             callbacks=[*(callbacks or []), _SetEpoch(self.mixture)],
         )
+        if args.fsdp and not self.is_fsdp_enabled:
+            raise ConfigError(
+                f"fsdp: needs several accelerators, got {args.world_size} processes on "
+                f"{args.device}, where nothing would be sharded. Leave fsdp out."
+            )
         if base.counts_rows:
             # Makes the parent count rows, and leave the division to the loss.
             self.model_accepts_loss_kwargs = True
@@ -224,7 +228,7 @@ class CoTuneTrainer(Trainer):
             )
             for task in self.tasks
         }
-        found = _name_metrics(self.tasks, scored)
+        found = name_metrics(self.tasks, scored)
         metrics = {
             f"{metric_key_prefix}_{name}": value for name, value in found.items()
         }
@@ -332,25 +336,3 @@ def _validation_rows(tasks: Sequence[Task], args: TrainingArguments) -> Any:
     if str(getattr(args.eval_strategy, "value", args.eval_strategy)) == "no":
         return None
     return {task.name: get_part(task, "validation") for task in tasks}
-
-
-def _name_metrics(
-    tasks: Sequence[Task], scored: Mapping[str, tuple[float, float | None]]
-) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for task in tasks:
-        score, loss = scored[task.name]
-        found[f"{task.name}_{task.spec.metric_name}"] = score
-        if loss is not None:
-            found[f"{task.name}_loss"] = loss
-    groups: dict[str, list[float]] = {}
-    for task in tasks:
-        groups.setdefault(task.spec.metric_name, []).append(scored[task.name][0])
-    for metric, scores in groups.items():
-        choose = min if METRICS[metric].higher_is_better else max
-        found[f"mean_{metric}"] = fmean(scores)
-        found[f"worst_{metric}"] = choose(scores)
-    losses = [loss for _, loss in scored.values() if loss is not None]
-    if len(losses) == len(scored):
-        found["loss"] = fmean(losses)
-    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import torch
@@ -152,13 +151,26 @@ class StaticCoupling(Coupling):
     ) -> Plan:
         """See :meth:`Coupling.plan`."""
         if training and self.draws:
-            return Plan(*split_matrix(self.draw(M, N)))
-        return _fixed_plan(type(self), M, N)
+            return mix_larger(self.draw(M, N))
+        key = type(self), M, N
+        if key not in _FIXED_PLANS:
+            matrix = self.matrix(None, M, N, None)
+            _FIXED_PLANS[key] = Plan(*split_matrix(matrix))
+        return _FIXED_PLANS[key]
 
 
-@lru_cache(maxsize=256)
-def _fixed_plan(coupling: type[StaticCoupling], M: int, N: int) -> Plan:
-    return Plan(*split_matrix(coupling().matrix(None, M, N, None)))
+# A plain dict, because torch.compile looks through a cache of functools and would
+# trace how a plan is made.
+_FIXED_PLANS: dict[tuple[type[StaticCoupling], int, int], Plan] = {}
+
+
+def mix_larger(matrix: Float[Tensor, "M N"]) -> Plan:
+    """Return the plan that mixes the larger bank with C, so min(M, N) blocks are left.
+
+    Looks at no value of C, so a compiler can trace it for a C that changes.
+    """
+    M, N = matrix.shape
+    return Plan(up=matrix) if M <= N else Plan(down=matrix.t())
 
 
 def split_matrix(
@@ -221,7 +233,8 @@ def mix_bank(bank: Float[Tensor, "M r d"], how: Tensor | None) -> Tensor:
     how = how.to(device=bank.device, dtype=bank.dtype)
     if bank.shape[0] == 1:
         return how.sum(1).view(-1, 1, 1) * bank
-    return torch.einsum("km,mrd->krd", how, bank)
+    # One product; einsum says the same and takes several times as long to set up.
+    return (how @ bank.flatten(1)).view(len(how), *bank.shape[1:])
 
 
 def _pick(bank: Tensor, index: Int[Tensor, "batch K"]) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -83,7 +83,7 @@ class Base(ABC):
         *,
         encode: EncodeSpec,
         names: tuple[str, ...],
-    ) -> Self:
+    ) -> Base:
         """Load model and tokenizer.
 
         Args:

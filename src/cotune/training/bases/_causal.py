@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +44,7 @@ class CausalBase(Base):
         *,
         encode: EncodeSpec,
         names: tuple[str, ...],
-    ) -> Self:
+    ) -> CausalBase:
         """Load model and tokenizer; see :meth:`Base.load`."""
         del tasks  # nothing in the model depends on them
         model = load_model("AutoModelForCausalLM", spec)

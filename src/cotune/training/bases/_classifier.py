@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -44,7 +43,7 @@ class ClassifierBase(Base):
         *,
         encode: EncodeSpec,
         names: tuple[str, ...],
-    ) -> Self:
+    ) -> ClassifierBase:
         """Load the model, with a head for the labels; see :meth:`Base.load`."""
         labels = _get_labels(spec, tasks)
         tokens = Tokens(load_tokenizer(spec), encode)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -41,7 +40,7 @@ class EmbeddingBase(Base):
         *,
         encode: EncodeSpec,
         names: tuple[str, ...],
-    ) -> Self:
+    ) -> EmbeddingBase:
         """Load model and tokenizer; see :meth:`Base.load`."""
         del tasks  # nothing in the model depends on them
         model = load_model("AutoModel", spec)

@@ -1,4 +1,4 @@
-"""Small models on disk and small tasks, also for scripts that run in other processes."""
+"""Small models on disk and small tasks, also for scripts in other processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LETTERS = "abcdefgh"
 
 
 def write_model(folder: Path, family: str, *, dropout: float = 0.0) -> Path:
-    """Save a random model of two layers, 32 wide, with a tokenizer of one token per byte.
+    """Save a random model of two layers, 32 wide; its tokens are bytes.
 
     Args:
         folder: Where.

@@ -1,0 +1,1 @@
+"""CoTo: is the compute saved that a mask allows to save?"""

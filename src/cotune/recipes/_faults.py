@@ -1,0 +1,67 @@
+"""From pydantic's faults to messages that say where, what must hold, and what came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from .._errors import unknown_name
+from ..data._values import shorten
+from ._recipe import Recipe
+
+
+def describe_faults(error: ValidationError) -> Iterator[str]:
+    """Describe every fault of a recipe.
+
+    Args:
+        error: What pydantic raised for a :class:`Recipe`.
+
+    Yields:
+        One line per fault: its place, what must hold, and what came.
+    """
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            known = _known_keys(fault["loc"][:-1])
+            yield f"{place}: {unknown_name('key', str(fault['loc'][-1]), known)}"
+        elif fault["type"] == "missing":
+            yield f"{place}: must be given, got nothing."
+        elif fault["type"] == "value_error":
+            message = fault["msg"].removeprefix("Value error, ")
+            for line in message.splitlines():
+                yield _locate(fault["loc"], place, line)
+        else:
+            yield f"{place}: {_rule(fault)}, got {shorten(fault['input'])}."
+
+
+def _rule(fault: Mapping[str, Any]) -> str:
+    kinds = {"model_type": "must be a section with keys", "tuple_type": "must be a list"}
+    own = kinds.get(fault["type"])
+    return own or str(fault["msg"]).replace("Input should be", "must be", 1)
+
+
+def _locate(path: Sequence[int | str], place: str, line: str) -> str:
+    """Join the place of a section with the key that its own message begins with."""
+    line = line.removeprefix(f"{place}: ")
+    key = line.partition(":")[0].partition("[")[0].partition(".")[0]
+    if key != line and key in _known_keys(path):
+        return f"{place}.{line}" if place else line
+    return f"{place}: {line}" if place else line
+
+
+def _known_keys(place: Sequence[int | str]) -> list[str]:
+    """Return the keys of the section at a place in the recipe."""
+    model: Any = Recipe
+    for part in place:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _section(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_section(inner) for inner in get_args(annotation))
+    return next((model for model in found if model is not None), None)

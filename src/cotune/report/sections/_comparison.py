@@ -1,0 +1,136 @@
+"""A comparison of methods that were tuned alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean, pstdev
+from typing import Any
+
+from .._blocks import Block, Section, Table
+from .._charts import bar_chart, line_chart
+from .._run_folder import RunFolder
+
+Cells = Sequence[Mapping[str, Any]]
+
+
+def build_comparison(runs: Sequence[RunFolder]) -> Section | None:
+    """Show the arms of a comparison side by side.
+
+    Args:
+        runs: The runs of the page.
+
+    Returns:
+        The section; None if no folder holds a comparison.
+    """
+    blocks = [block for run in runs if run.cells for block in _blocks(run.cells)]
+    if not blocks:
+        return None
+    lead = (
+        "Every method had the same learning rates to choose from, on validation rows, "
+        "and the same steps. Scores are on test rows, means over the seeds; the short "
+        "lines are one standard deviation over the seeds."
+    )
+    return Section("Methods compared", lead, blocks)
+
+
+def _blocks(cells: Cells) -> list[Block]:
+    arms = {arm: _chosen(cells, arm) for arm in dict.fromkeys(c["arm"] for c in cells)}
+    tasks = list(cells[0]["scores"])
+    groups: dict[str, list[float | None]] = {
+        "Base model": [cells[0]["base"][task] for task in tasks]
+    }
+    spread: dict[str, list[float | None]] = {}
+    for arm, chosen in arms.items():
+        columns = [[cell["scores"][task] for cell in chosen] for task in tasks]
+        groups[arm] = [fmean(column) for column in columns]
+        spread[arm] = [pstdev(column) for column in columns]
+    means = [_mean_scores(chosen) for chosen in arms.values()]
+    everywhere = bar_chart(
+        "Mean score per method",
+        f"Bars of the mean test score of {len(arms)} methods and the base model.",
+        ["Base model", *arms],
+        {"Mean score": [_base_mean(cells), *(fmean(mean) for mean in means)]},
+        of="Method",
+        unit="mean score over tasks",
+        spread={"Mean score": [None, *(pstdev(mean) for mean in means)]},
+    )
+    per_task = bar_chart(
+        "Score per task and method",
+        f"Bars of the test score on {len(tasks)} tasks, one colour per method.",
+        tasks,
+        groups,
+        of="Task",
+        unit="score",
+        spread=spread,
+    )
+    return [everywhere, per_task, *_rates(cells, list(arms)), _costs(arms)]
+
+
+def _chosen(cells: Cells, arm: str) -> Cells:
+    """Return per seed the run of the learning rate that did best on validation rows."""
+    own = [cell for cell in cells if cell["arm"] == arm]
+    seeds = dict.fromkeys(cell["seed"] for cell in own)
+    return [
+        max(
+            (cell for cell in own if cell["seed"] == seed),
+            key=lambda cell: cell["validation"],
+        )
+        for seed in seeds
+    ]
+
+
+def _mean_scores(chosen: Cells) -> list[float]:
+    return [fmean(cell["scores"].values()) for cell in chosen]
+
+
+def _base_mean(cells: Cells) -> float:
+    return fmean(cells[0]["base"].values())
+
+
+def _rates(cells: Cells, arms: Sequence[str]) -> list[Block]:
+    rates = sorted({cell["learning_rate"] for cell in cells})
+    if len(rates) < 2:
+        return []
+    lines = {
+        arm: [
+            (rate, fmean(found))
+            for rate in rates
+            if (found := _validations(cells, arm, rate))
+        ]
+        for arm in arms
+    }
+    chart = line_chart(
+        "Validation score per learning rate",
+        "Lines of the mean validation score over the learning rates, one per method.",
+        lines,
+        x="learning rate",
+        y="mean validation score",
+    )
+    chart.layout["xaxis"].update(type="log")
+    return [chart]
+
+
+def _validations(cells: Cells, arm: str, rate: float) -> list[float]:
+    return [
+        cell["validation"]
+        for cell in cells
+        if (cell["arm"], cell["learning_rate"]) == (arm, rate)
+    ]
+
+
+def _costs(arms: Mapping[str, Cells]) -> Table:
+    rows = [
+        [
+            arm,
+            ", ".join(f"{cell['learning_rate']:g}" for cell in chosen),
+            fmean(_mean_scores(chosen)),
+            pstdev(_mean_scores(chosen)),
+            len(chosen),
+            round(fmean(cell["parameters"] for cell in chosen)),
+            fmean(cell["seconds"] for cell in chosen),
+        ]
+        for arm, chosen in arms.items()
+    ]
+    columns = ["Method", "Learning rate chosen, per seed", "Mean score", "Spread"]
+    more = ["Seeds", "Numbers trained", "Seconds per run"]
+    return Table("Scores and cost of the chosen runs", [*columns, *more], rows)
