@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 
@@ -48,10 +48,14 @@ class _Watcher(MetaPathFinder):
     ) -> ModuleSpec | None:
         if fullname != self.package:
             return None
-        spec = PathFinder.find_spec(fullname, None, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _ActingLoader(spec.loader, self)
-        return spec
+        # All finders after this one, for a package may be installed in editable mode.
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
+            spec = finder.find_spec(fullname, None, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _ActingLoader(spec.loader, self)
+                return spec
+        return None
 
 
 class _ActingLoader(Loader):

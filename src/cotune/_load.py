@@ -34,13 +34,15 @@ def load_adapter(
         The model with the adapter active.
 
     Raises:
-        AdapterFileError: The folder cannot be read, or the base model lacks its
-            layers or has them in other sizes.
+        AdapterFileError: The folder cannot be read, holds numbers that are not finite,
+            or the base model lacks its layers or has them in other sizes.
     """
     from peft import PeftModel
 
     adapter = read_adapter(folder)
     assert isinstance(adapter.layers, FileLayers)
+    for layer in adapter.layers:
+        adapter.layers[layer]  # refuses numbers that are not finite
     faults = list(_misfits(adapter.layers.sizes(), base_model))
     if faults:
         more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""

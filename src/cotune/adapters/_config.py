@@ -48,7 +48,8 @@ class CoTuneConfig(PeftConfig):
         tasks: Names of the tasks, in the order of the per-task tensors.
         default_task: Task of samples that name none.
         router_balance: Coefficient of the load-balancing loss, >= 0.
-        fast: ``auto`` or ``on`` to use the fast path where it applies, ``off`` never.
+        fast: ``auto``: the fast path where it applies; ``off``: never; ``on``: refuse
+            base layers where it does not apply.
         init_weights: False draws B at random, so that the adapter changes the output.
         exclude_modules: Layers not to adapt, as ``target_modules``.
         layers_to_transform: Indices of the blocks to adapt; 0 counts.

@@ -27,7 +27,7 @@ from .._adapter import Factors, LowRank
 from .._errors import ConfigError
 from ._config import CoTuneConfig
 from ._core import CORES, Core
-from ._coupling import Coupling, Plan, mix_bank
+from ._coupling import Coupling, Plan, StaticCoupling, mix_bank
 from ._product import Term, collaborate, update
 from ._resolve import resolve
 from ._start import STARTS, StartShape
@@ -49,6 +49,13 @@ class LayerSpec:
     r: int
     scale: float
     tasks: tuple[str, ...]
+
+    def look_up(self, M: int, N: int) -> None:
+        """Look everything up now, so that torch.compile need not trace how."""
+        for name in ("coupling", "core", "needs_tasks"):
+            getattr(self, name)
+        if isinstance(self.coupling, StaticCoupling):
+            self.coupling.plan(None, M, N, None, training=False)
 
     # Looked up once: forward runs for every layer and step.
     @cached_property
@@ -154,7 +161,8 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         """
         tasks = tuple(config.tasks or ())
         spec = LayerSpec(config, r, config.scale(r, alpha), tasks)
-        M, N = config.coupling_object.bank_sizes(config.num_A, config.num_B, len(tasks))
+        M, N = spec.coupling.bank_sizes(config.num_A, config.num_B, len(tasks))
+        spec.look_up(M, N)
         self.specs[adapter_name] = spec
         start = self._start(spec, M, N)
         self.cotune_A[adapter_name] = nn.Parameter(start.A)
@@ -249,7 +257,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         if not names:
             return self.base_layer(x, *args, **kwargs)
         terms = [self._term(name, x) for name in names]
-        fast = self.specs[names[0]].config.fast != "off"
+        fast = self.specs[names[0]].config.fast
         return collaborate(x, self.base_layer, terms, *args, fast=fast, **kwargs)
 
     def _term(self, name: str, x: Tensor, rows: Tensor | None = None) -> Term:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from .._errors import ConfigError
 from ._core import Core
 
 
@@ -71,7 +72,7 @@ def collaborate(
     base_layer: nn.Module,
     terms: Sequence[Term],
     *args: Any,
-    fast: bool = True,
+    fast: str = "auto",
     **kwargs: Any,
 ) -> Float[Tensor, "*batch d_out"]:
     """Compute base(x) plus the updates of all terms.
@@ -81,15 +82,24 @@ def collaborate(
         base_layer: The frozen layer.
         terms: Updates to add, at least one.
         *args: Passed to the base layer.
-        fast: Take the fast way where it applies; else always the generic one.
+        fast: ``auto`` takes the fast way where it applies, ``off`` never; ``on`` refuses
+            layers where it does not. A compiler always gets the generic one.
         **kwargs: Passed to the base layer.
 
     Returns:
         The output, in the dtype of the base layer's output.
+
+    Raises:
+        ConfigError: ``fast`` is ``on`` and the base layer cannot be stood in for.
     """
     from ._fast import fast_collaborate
 
-    plain = None if args or kwargs or not fast else plain_weight(base_layer)
+    plain = None if args or kwargs or fast == "off" else plain_weight(base_layer)
+    if fast == "on" and plain is None:
+        raise ConfigError(
+            "fast: 'on' needs a frozen Linear or Conv1D without hooks, called with its "
+            f"input alone, got {type(base_layer).__name__}. Use 'auto'."
+        )
     if plain is None or torch.compiler.is_compiling():
         y = base_layer(x, *args, **kwargs)
         rest = terms

@@ -39,7 +39,9 @@ def resolve(
     own = _pair(factors.A, factors.B, matrix, _core_matrix(factors, core, row))
     A, B = own
     if factors.A0 is not None and factors.B0 is not None:
-        A0, B0 = _pair(factors.A0, factors.B0, first, None)
+        # Copies that are all equal are there once only.
+        A0, B0 = factors.A0.expand_as(factors.A), factors.B0.expand_as(factors.B)
+        A0, B0 = _pair(A0, B0, first, None)
         A, B = torch.cat([A, A0]), torch.cat([B, -B0], dim=1)
     return LowRank(A, factors.scale * B)
 

@@ -231,18 +231,26 @@ def rows_of(tasks: Tasks, names: tuple[str, ...]) -> Int[Tensor, " batch"]:
     if isinstance(tasks, str):
         tasks = [tasks]
     if not isinstance(tasks, Tensor):
-        tasks = torch.tensor([_row(task, names) for task in tasks], dtype=torch.int64)
+        rows = [_row(task, names) for task in tasks]
+        _check_rows(rows, names)
+        return torch.tensor(rows, dtype=torch.int64)
     if tasks.ndim != 1 or tasks.dtype.is_floating_point or tasks.dtype == torch.bool:
         raise ConfigError(
             "tasks: must be an integer tensor of shape (batch,), got "
             f"{tasks.dtype} of shape {tuple(tasks.shape)}."
         )
-    if tasks.numel() and not 0 <= int(tasks.min()) <= int(tasks.max()) < len(names):
+    # To look at the values of a tensor would split a compiled graph.
+    if not torch.compiler.is_compiling():
+        _check_rows(tasks.tolist(), names)
+    return tasks.to(torch.int64)
+
+
+def _check_rows(rows: list[int], names: tuple[str, ...]) -> None:
+    if rows and not 0 <= min(rows) <= max(rows) < len(names):
         raise ConfigError(
             f"tasks: rows must lie in 0..{len(names) - 1} ({', '.join(names)}), got "
-            f"{int(tasks.min())}..{int(tasks.max())}."
+            f"{min(rows)}..{max(rows)}."
         )
-    return tasks.to(torch.int64)
 
 
 def _row(task: str | int, names: tuple[str, ...]) -> int:

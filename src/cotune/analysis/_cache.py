@@ -12,7 +12,7 @@ from .._errors import ConfigError
 from .._files import write_text
 
 Progress = Callable[[int, int], None]
-"""Told after every evaluation: how many are done, and how many there will be at most."""
+"""Told after every evaluation: how many are done, and how many there are at most."""
 
 
 class EvaluationCache:

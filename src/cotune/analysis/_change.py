@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -14,11 +14,6 @@ from torch import Tensor
 from .._adapter import Adapter
 from .._errors import ConfigError
 from ._result import Result, Row
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-FactorName = Literal["A", "B"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ class Change(Result):
         """Return one row per layer, factor and member."""
         return [asdict(change) for change in self.changes]
 
-    def draw(self, axes: Axes) -> None:
+    def draw(self, axes: Any) -> None:
         """Draw the change of direction along the layers."""
         for factor in dict.fromkeys(change.factor for change in self.changes):
             mine = [change for change in self.changes if change.factor == factor]
@@ -86,7 +81,7 @@ def change_from_start(
     start: Adapter,
     adapter: Adapter,
     *,
-    factors: Sequence[FactorName] = ("A",),
+    factors: Sequence[str] = ("A",),
     reference: str = "the start",
 ) -> Change:
     """Compare an adapter with an earlier state of it.
@@ -97,19 +92,23 @@ def change_from_start(
         start: The earlier state. B is 0 at the very start, so for B take the state
             after some steps.
         adapter: The later state, with the same layers and shapes.
-        factors: Which factors.
+        factors: ``A``, ``B`` or both.
         reference: What ``start`` is, in words, e.g. ``step 50``; kept in the result.
 
     Returns:
         The changes, in the order of the layers.
 
     Raises:
-        ConfigError: Layers or shapes that differ, or a factor that is zero in
-            ``start``.
+        ConfigError: Layers or shapes that differ, an unknown factor, or one that is
+            zero in ``start``.
 
     Source: arXiv:2509.25414 (ALoRA); magnitude and direction as in arXiv:2402.09353
     (DoRA), section 3.2.
     """
+    if not factors or not {"A", "B"}.issuperset(factors):
+        raise ConfigError(
+            f"change_from_start: factors must be A, B or both, got {list(factors)}."
+        )
     if list(start.layers) != list(adapter.layers):
         raise ConfigError(
             "change_from_start: both states must have the same layers, got "
@@ -126,7 +125,7 @@ def change_from_start(
 
 
 def _changes(
-    start: Adapter, adapter: Adapter, layer: str, factor: FactorName
+    start: Adapter, adapter: Adapter, layer: str, factor: str
 ) -> Iterator[FactorChange]:
     before = getattr(start.layers[layer], factor).double()
     after = getattr(adapter.layers[layer], factor).double()

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from .._adapter import Adapter
 from .._errors import ConfigError
 from ._average import average_factors
 from ._cache import EvaluationCache, Progress, memory_cache
 from ._result import Result, Row
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 Score = Callable[[Adapter], float]
 GRID = tuple(step / 10 for step in range(11))
@@ -99,7 +96,7 @@ class Connectivity(Result):
             rows.append(row)
         return rows
 
-    def draw(self, axes: Axes) -> None:
+    def draw(self, axes: Any) -> None:
         """Draw one curve per pair."""
         for line in self.lines:
             curve, place = f"{line.one} - {line.other}", self.names.index(line.other)

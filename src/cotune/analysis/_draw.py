@@ -6,16 +6,15 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def write_picture(draw: Callable[[Axes], None], path: str | os.PathLike[str]) -> Path:
+def write_picture(draw: Callable[[Any], None], path: str | os.PathLike[str]) -> Path:
     """Let a function draw, and write the picture in one move.
 
     Args:
@@ -29,7 +28,7 @@ def write_picture(draw: Callable[[Axes], None], path: str | os.PathLike[str]) ->
         ConfigError: matplotlib is not installed, or it cannot write such a file.
     """
     path = Path(path)
-    figure = _new_figure()
+    figure: Any = _new_figure()
     known = figure.canvas.get_supported_filetypes()
     if path.suffix.removeprefix(".") not in known:
         raise ConfigError(
@@ -49,7 +48,7 @@ def write_picture(draw: Callable[[Axes], None], path: str | os.PathLike[str]) ->
 
 
 def draw_matrix(
-    axes: Axes,
+    axes: Any,
     names: Sequence[str],
     matrix: Sequence[Sequence[float]],
     *,

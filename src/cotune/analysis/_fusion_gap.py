@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -14,9 +14,6 @@ from .._errors import ConfigError
 from ..operators.convert._linalg import norm, qr
 from ..operators.merge import MERGE
 from ._result import Result, Row
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class FusionGap(Result):
         """Return one row per layer."""
         return [asdict(layer) for layer in self.layers]
 
-    def draw(self, axes: Axes) -> None:
+    def draw(self, axes: Any) -> None:
         """Draw both gaps along the layers."""
         for label in ("before", "after"):
             heights = [getattr(layer, label) for layer in self.layers]

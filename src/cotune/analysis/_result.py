@@ -6,13 +6,12 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from pandas import DataFrame
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
 Row = Mapping[str, float | int | str]
 
@@ -32,11 +31,11 @@ class Result(ABC):
         """Return all numbers as the rows of one table, all with the same columns."""
 
     @abstractmethod
-    def draw(self, axes: Axes) -> None:
+    def draw(self, axes: Any) -> None:
         """Draw the numbers.
 
         Args:
-            axes: An empty one; it is changed.
+            axes: Empty axes of matplotlib; they are changed.
         """
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,7 +53,7 @@ class Result(ABC):
 
     def to_frame(self) -> DataFrame:
         """Return the rows as a table of pandas."""
-        from pandas import DataFrame
+        from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs]
 
         return DataFrame([dict(row) for row in self.rows()])
 
@@ -79,7 +78,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        entries = cast("Mapping[Any, Any]", value)
+        return {str(key): _plain(inner) for key, inner in entries.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [_plain(inner) for inner in cast("Sequence[Any]", value)]
     return value

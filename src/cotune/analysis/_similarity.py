@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -16,11 +16,6 @@ from .._adapter import Adapter
 from .._errors import ConfigError
 from ..operators.convert._linalg import qr, svd
 from ._result import Result, Row
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-FactorName = Literal["A", "B"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +95,7 @@ class Similarity(Result):
         """Return one row per layer and pair."""
         return [asdict(pair) for pair in self.pairs]
 
-    def draw(self, axes: Axes) -> None:
+    def draw(self, axes: Any) -> None:
         """Draw the matrix."""
         from ._draw import draw_matrix
 
@@ -111,9 +106,7 @@ class Similarity(Result):
         )
 
 
-def similarity(
-    adapters: Mapping[str, Adapter], *, factor: FactorName = "A"
-) -> Similarity:
+def similarity(adapters: Mapping[str, Adapter], *, factor: str = "A") -> Similarity:
     """Compare the row spaces of A, or the column spaces of B, of several adapters.
 
     sim = 1/k sum_i cos^2(theta_i) over the k principal angles of two subspaces, k the
@@ -191,7 +184,7 @@ def subspace_similarity(
 
 
 def _members(
-    key: str, adapter: Adapter, layer: str, factor: FactorName
+    key: str, adapter: Adapter, layer: str, factor: str
 ) -> Iterator[tuple[str, Tensor]]:
     """Yield name and matrix, with the subspace in its columns, of a bank."""
     factors = adapter.layers[layer]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,9 +13,6 @@ from .._errors import ConfigError
 from ._cache import EvaluationCache, Progress
 from ._result import Result, Row
 from .contribution._game import MOST_EXACT, Game, Value, bits_of, masks_from
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 0.9, 1.0)
 
@@ -76,7 +73,7 @@ class Stability(Result):
         """Return one row per q."""
         return [asdict(point) for point in self.points]
 
-    def draw(self, axes: Axes) -> None:
+    def draw(self, axes: Any) -> None:
         """Draw the curve with its standard errors."""
         x = [point.q for point in self.points]
         y = [point.score for point in self.points]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
@@ -12,38 +12,41 @@ if TYPE_CHECKING:
     from ..recipes import Cell, Comparison
 
 BASE = "base model"
+Summary = Callable[[Sequence[float]], float]
 
 
-def build_compare_table(found: Comparison) -> Table:
+def build_compare_table(
+    found: Comparison, groups: Mapping[str, Sequence[str]] | None = None
+) -> Table:
     """Lay out test scores per task and arm, then mean, worst task, and costs.
 
     Args:
         found: The comparison.
+        groups: Name -> tasks whose mean gets a line of its own; None has none.
 
     Returns:
         A Rich table.
     """
+    from rich.box import SIMPLE
     from rich.table import Table
 
     better = "high" if found.higher_is_better else "low"
-    table = Table(title=f"Test {found.metric} ({better} is good)")
-    table.add_column("task")
-    arms = found.arms()
-    for name in (BASE, *arms):
+    title = f"Test {found.metric} ({better} is good)"
+    table = Table(title=title, box=SIMPLE, pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    for name in (BASE, *found.arms()):
         table.add_column(name, justify="right")
-    base, scores = found.base_means(), {arm: found.task_means(arm) for arm in arms}
-    for task in found.tasks():
-        row = [base[task], *(scores[arm][task] for arm in arms)]
-        table.add_row(task, *_mark_best(row, found.higher_is_better))
-    table.add_section()
-    worst = min if found.higher_is_better else max
-    summaries: tuple[tuple[str, Callable[..., float]], ...] = (
-        ("mean", fmean),
-        ("worst task", worst),
-    )
-    for name, summary in summaries:
-        row = [summary(base.values()), *(summary(scores[a].values()) for a in arms)]
-        table.add_row(name, *_mark_best(row, found.higher_is_better))
+    columns = [found.base_means(), *(found.task_means(arm) for arm in found.arms())]
+    lines: list[tuple[str, Sequence[str], Summary]] = [
+        *((task, [task], fmean) for task in found.tasks()),
+        *((f"mean, {name}", tasks, fmean) for name, tasks in (groups or {}).items()),
+        ("mean", found.tasks(), fmean),
+        ("worst task", found.tasks(), min if found.higher_is_better else max),
+    ]
+    for number, (name, tasks, summary) in enumerate(lines, start=1):
+        row = [summary([column[task] for task in tasks]) for column in columns]
+        end = number in (len(found.tasks()), len(lines))
+        table.add_row(name, *_mark_best(row, found.higher_is_better), end_section=end)
     _add_costs(table, found)
     return table
 
@@ -63,8 +66,8 @@ def describe_winner(found: Comparison) -> str:
     rivals = found.rivals()
     if rivals:
         verdict = (
-            f"No method wins: {best} has the best mean, but its 95 % interval against "
-            f"{_join(rivals)} includes 0."
+            f"No method wins: {best} has the best mean, but the 95 % interval of its "
+            f"lead over {_join(rivals)} includes 0."
         )
     else:
         gap = found.difference(best, others[0])
@@ -87,14 +90,14 @@ def _add_costs(table: Table, found: Comparison) -> None:
     arms, seeds = found.arms(), found.seeds()
     if len(seeds) > 1:
         spread = [f"{stdev(found.means(arm)):.3f} " for arm in arms]
-        table.add_row(f"sd of the mean, {len(seeds)} seeds", "", *spread)
+        table.add_row(f"sd over {len(seeds)} seeds", "", *spread)
     runs = {arm: [found.chosen(arm, seed) for seed in seeds] for arm in arms}
     rates = [_rates(found, runs[arm]) for arm in arms]
     table.add_row("learning rate", "", *rates)
-    table.add_row("trained numbers", "", *(f"{runs[a][0].parameters:,} " for a in arms))
+    table.add_row("parameters", "", *(f"{runs[a][0].parameters:,} " for a in arms))
     seconds = (fmean(run.seconds for run in runs[arm]) for arm in arms)
-    table.add_row("seconds of training", "", *(f"{time:.0f} " for time in seconds))
-    notes = "* best of its row. "
+    table.add_row("seconds", "", *(f"{time:.0f} " for time in seconds))
+    notes = "* best of its row. Parameters: trained ones. Seconds: of training. "
     if any(found.is_at_edge(run) for arm in arms for run in runs[arm]):
         notes += "! at the edge of the grid: a wider one might be better."
     table.caption = notes

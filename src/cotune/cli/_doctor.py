@@ -94,9 +94,9 @@ def _version_faults() -> Iterator[str]:
             yield f"{requirement.name}: must be installed. Run: pip install cotune"
         elif found and not requirement.specifier.contains(found, prereleases=True):
             yield (
-                f"{requirement.name}: must be {requirement.specifier}, which cotune was "
-                f'tested with, got {found}. Run: pip install "{requirement.name}'
-                f'{requirement.specifier}"'
+                f"{requirement.name}: must be {requirement.specifier}, the range that "
+                f"cotune was tested with, got {found}. Run: pip install "
+                f'"{requirement.name}{requirement.specifier}"'
             )
 
 

@@ -18,23 +18,27 @@ def build_explain_table(lines: Sequence[FactorLine], layers: int) -> Table:
         lines: All factors.
         layers: How many layers to show one by one; 0 shows all.
     """
+    from rich.box import SIMPLE
     from rich.table import Table
 
     names = list(dict.fromkeys(line.layer for line in lines))
     shown = names if layers == 0 else names[:layers]
     left = len(names) - len(shown)
     caption = f"and {left} more layers (--layers 0 shows all)" if left else None
-    table = Table(title=f"{len(names)} adapted layers", caption=caption)
-    for column in ("layer", "factor", "shape", "owner"):
-        table.add_column(column)
+    title = f"{len(names)} adapted layers"
+    table = Table(title=title, caption=caption, box=SIMPLE, pad_edge=False)
+    table.add_column("layer", overflow="fold")
+    for column in ("factor", "shape", "owner"):
+        table.add_column(column, no_wrap=True)
     for column in ("parameters", "bytes"):
         table.add_column(column, justify="right")
+    before = ""
     for line in lines:
         if line.layer in shown:
+            # The name stands in the first line of a layer only.
+            name, before = "" if line.layer == before else line.layer, line.layer
             shape = " x ".join(map(str, line.shape))
-            table.add_row(
-                line.layer, line.factor, shape, line.owner, *_numbers([line])
-            )
+            table.add_row(name, line.factor, shape, line.owner, *_numbers([line]))
     table.add_section()
     for owner in ("shared", "private", "frozen"):
         own = [line for line in lines if line.owner == owner]

@@ -30,16 +30,16 @@ def run_generate(
     import torch
 
     from .._errors import ConfigError
-    from ..recipes import open_run
+    from ..recipes import open_run, read_run_recipe
     from ._show import show
 
-    opened = open_run(run, set_ or [], with_data=False)
-    kind = opened.recipe.base.kind
+    kind = read_run_recipe(run, set_ or []).base.kind
     if kind != "causal":
         raise ConfigError(
             f"{run}: must be a run of a causal language model to write text, got kind "
             f"{kind}. Score it with `cotune evaluate`."
         )
+    opened = open_run(run, set_ or [], with_data=False)
     opened.check_task(task)
     torch.manual_seed(seed)
     show(_write(opened, prompt, task, max_new_tokens, temperature))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 import typer
@@ -23,6 +24,8 @@ class Group(TyperGroup):
         """
         from .._errors import ConfigError
 
+        # PEFT asks for it by a name that transformers has changed.
+        warnings.filterwarnings("ignore", "`is_gradient_check", FutureWarning)
         try:
             return super().invoke(ctx)
         except ConfigError as error:

@@ -10,7 +10,7 @@ def run_methods() -> None:
     from ._show import show
 
     caption = "M A's and N B's; T: number of tasks. Private: what each task keeps."
-    table = Table(title="Methods", caption=caption, box=SIMPLE)
+    table = Table(title="Methods", caption=caption, box=SIMPLE, pad_edge=False)
     for column in ("method", "M, N", "coupling", "core", "start", "private", "arXiv"):
         table.add_column(column, no_wrap=True)
     for name, method in METHODS.items():

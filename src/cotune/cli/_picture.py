@@ -53,7 +53,9 @@ def draw_comparison(found: Comparison, path: Path) -> Path | None:
 def _draw_bars(axes: Any, means: list[float], found: Comparison) -> None:
     best = (max if found.higher_is_better else min)(means)
     colours = ["#b0b0b0"] + ["#4477aa"] * (len(means) - 1)
-    colours = ["#ee6677" if m == best else c for m, c in zip(means, colours, strict=True)]
+    colours = [
+        "#ee6677" if m == best else c for m, c in zip(means, colours, strict=True)
+    ]
     axes.bar(range(len(means)), means, color=colours, width=0.7)
     for place, mean in enumerate(means):
         axes.text(place, mean, f"{mean:.3f}", ha="center", va="bottom")
@@ -68,10 +70,10 @@ def _draw_grid(
 ) -> None:
     axes.imshow(rows, aspect="auto", cmap="Blues", alpha=0.8)
     values = [value for row in rows for value in row]
-    middle = (min(values) + max(values)) / 2
+    dark = min(values) + 0.6 * (max(values) - min(values))
     for y, row in enumerate(rows):
         for x, value in enumerate(row):
-            colour = "white" if value > middle else "black"
+            colour = "white" if value > dark else "black"
             axes.text(x, y, f"{value:.2f}", ha="center", va="center", color=colour)
     axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names])
     axes.set_yticks(range(len(tasks)), tasks)

@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._calibrate import Calibrated, export_calibrated
     from ._arms import Arm, arm_of_method, list_methods, parse_arm
+    from ._calibrate import Calibrated, export_calibrated
     from ._compare import compare
     from ._comparison import Cell, Comparison
     from ._open import OpenedBase, OpenedRun, open_base, open_run, read_run_recipe

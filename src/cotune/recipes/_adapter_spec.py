@@ -82,7 +82,7 @@ class AdapterBase(Spec):
         config = self.build(tasks)
         values = {name: getattr(config, name) for name in type(self).model_fields}
         plain = {k: sorted(v) if isinstance(v, set) else v for k, v in values.items()}
-        return type(self)(**plain)
+        return type(self).model_validate(plain)
 
 
 def _make_fields() -> dict[str, Any]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
@@ -132,7 +132,8 @@ class _Runner:
     def score_base(self, seed: int) -> Rows:
         """Score the base model, without an adapter, on test rows."""
         tasks = self.tasks(seed)
-        opened = open_base(self._recipe, tasks)
+        with _quiet():
+            opened = open_base(self._recipe, tasks)
         return {task.name: _score_rows(opened, task) for task in tasks}
 
     def _train(self, arm: Arm, recipe: Recipe) -> Cell:
@@ -150,8 +151,7 @@ class _Runner:
         # Without test rows, runs are scored on validation rows.
         tasks = [replace(t, test=None) for t in self.tasks(recipe.training.seed)]
         folder.mkdir(parents=True, exist_ok=True)
-        log = folder / "train.log" if _is_first() else Path(os.devnull)
-        with log.open("w", encoding="utf-8") as file, redirect_stdout(file):
+        with _quiet(folder / "train.log"):
             result = run_recipe(recipe, resume=True, tasks=tasks)
         cell = Cell(
             arm=arm.name,
@@ -174,8 +174,11 @@ class _Runner:
         tasks = self.tasks(cell.seed)
         rows: dict[str, list[float]] = {}
         for folder in dict.fromkeys(_folders(recipe, tasks).values()):
-            own = [task for task in tasks if _folders(recipe, tasks)[task.name] == folder]
-            opened = open_run(folder, tasks=own)
+            own = [
+                task for task in tasks if _folders(recipe, tasks)[task.name] == folder
+            ]
+            with _quiet():
+                opened = open_run(folder, tasks=own)
             rows |= {task.name: _score_rows(opened, task) for task in own}
         if _is_first():
             write_text(path, json.dumps(rows) + "\n")
@@ -219,7 +222,7 @@ def _mean_score(evaluation: Evaluation) -> float:
 
 
 def _check_tasks(tasks: Sequence[Task]) -> bool:
-    """Return whether higher is better, after checking that the tasks can be compared."""
+    """Return whether higher is better; refuse tasks that cannot be compared."""
     for part, advice in (
         ("validation", "to choose a learning rate. Set data.validation_share."),
         ("test", "to score the arms. Set source.test."),
@@ -237,9 +240,29 @@ def _check_tasks(tasks: Sequence[Task]) -> bool:
     if len(set(ways.values())) > 1:
         raise ConfigError(
             "data: a comparison takes a mean over tasks, so that all metrics must "
-            f"point the same way, got {', '.join(ways)}. Set metric, or leave tasks out."
+            f"point the same way, got {', '.join(ways)}. Set metric or leave tasks out."
         )
     return next(iter(ways.values()))
+
+
+@contextmanager
+def _quiet(log: Path | None = None) -> Iterator[None]:
+    """Keep what training prints out of the way: dozens of runs would fill the screen.
+
+    Args:
+        log: File that it goes to, from the first process; None drops it.
+    """
+    from transformers.utils import logging
+
+    path = Path(os.devnull) if log is None or not _is_first() else log
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with path.open("w", encoding="utf-8") as file, redirect_stdout(file):
+            yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _is_first() -> bool:

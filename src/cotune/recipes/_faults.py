@@ -37,7 +37,10 @@ def describe_faults(error: ValidationError) -> Iterator[str]:
 
 
 def _rule(fault: Mapping[str, Any]) -> str:
-    kinds = {"model_type": "must be a section with keys", "tuple_type": "must be a list"}
+    kinds = {
+        "model_type": "must be a section with keys",
+        "tuple_type": "must be a list",
+    }
     own = kinds.get(fault["type"])
     return own or str(fault["msg"]).replace("Input should be", "must be", 1)
 

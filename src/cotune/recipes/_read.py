@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +114,6 @@ def find_recipe(source: str | Path) -> Path:
 
 def list_recipes() -> dict[str, Path]:
     """Return the shipped recipes, by name; a recipe in a folder is ``folder/name``."""
-    top = Path(str(files(__package__)))
+    top = Path(__file__).parent
     found = sorted(top.rglob("*.yaml"))
     return {path.relative_to(top).with_suffix("").as_posix(): path for path in found}

@@ -84,9 +84,7 @@ def time_training(result: TrainingResult | SeparateResult) -> float:
     return sum(float(seconds) for seconds in found if seconds is not None)
 
 
-def _train_apart(
-    recipe: Recipe, tasks: Sequence[Task], resume: bool
-) -> SeparateResult:
+def _train_apart(recipe: Recipe, tasks: Sequence[Task], resume: bool) -> SeparateResult:
     from ..training import Evaluation
     from ._record import write_recipe
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -38,16 +38,13 @@ def build_shape(recipe: Recipe, config: PretrainedConfig | None = None) -> nn.Mo
         ConfigError: The base model's config cannot be found, or the adapter does not
             fit it.
     """
-    from peft import get_peft_model
-
-    from ..adapters._targets import check_targets
+    from ..adapters._fit import fit_adapter
 
     adapter = _adapter_config(recipe)
     config = _load_config(recipe) if config is None else copy.deepcopy(config)
     with torch.device("meta"):
         model = _base_shape(recipe, config)
-        check_targets(model, adapter)
-        return get_peft_model(cast(Any, model), adapter)
+        return fit_adapter(model, adapter)
 
 
 def _adapter_config(recipe: Recipe) -> CoTuneConfig:

@@ -14,6 +14,7 @@ Point = tuple[float, Number]
 _BAR = 16
 _CELL = 26
 _MOST_TEXTS = 150
+_MOST_LINES = 8
 
 
 def line_chart(
@@ -24,7 +25,6 @@ def line_chart(
     x: str,
     y: str,
     share: bool = False,
-    faint: Sequence[str] = (),
 ) -> Chart:
     """Draw lines over one axis.
 
@@ -35,7 +35,6 @@ def line_chart(
         x: What the x axis counts.
         y: What the y axis measures.
         share: Whether y lies in [0, 1] and is shown on all of it.
-        faint: Names of lines that stand back behind the others.
     """
     traces = [
         {
@@ -45,7 +44,6 @@ def line_chart(
             "name": escape(name),
             "x": [point[0] for point in points],
             "y": [point[1] for point in points],
-            "opacity": 0.45 if name in faint else 1,
             "hovertemplate": "%{x:,}: %{y:.4g}",
         }
         for name, points in lines.items()
@@ -53,7 +51,7 @@ def line_chart(
     layout: dict[str, Any] = {
         "xaxis": {"title": {"text": escape(x)}},
         "yaxis": {"title": {"text": escape(y)}},
-        "hovermode": "x unified" if len(lines) <= 8 else "closest",
+        "hovermode": "x unified" if len(lines) <= _MOST_LINES else "closest",
     }
     if share:
         layout["yaxis"]["range"] = [-0.02, 1.02]
@@ -73,6 +71,7 @@ def bar_chart(
     unit: str,
     spread: Mapping[str, Sequence[Number]] | None = None,
     share: bool = False,
+    reference: str | None = None,
 ) -> Chart:
     """Draw lying bars, one group of them per name.
 
@@ -85,6 +84,7 @@ def bar_chart(
         unit: What the bars measure.
         spread: Colour -> half length of the error bars, one per name.
         share: Whether values lie in [0, 1] and are shown on all of it.
+        reference: Colour that the others are measured against; drawn in grey.
     """
     spread = spread or {}
     traces: list[dict[str, Any]] = []
@@ -96,6 +96,7 @@ def bar_chart(
             "y": [escape(name) for name in names],
             "x": list(values),
             "hovertemplate": "%{y}: %{x:.4g}",
+            "meta": "reference" if group == reference else "",
         }
         if group in spread:
             trace["error_x"] = {"type": "data", "array": list(spread[group])}
@@ -168,6 +169,55 @@ def heat_map(
     return Chart(title, alt, "map", [trace], layout, height, table)
 
 
+def step_chart(
+    title: str, lines: Mapping[str, Sequence[Point]], *, of: str, unit: str
+) -> Chart:
+    """Draw what was logged over the steps: lines if they are few, a map otherwise.
+
+    Args:
+        title: Of the chart.
+        lines: Name -> points (step, value).
+        of: What a name is, in the singular.
+        unit: What the values measure.
+    """
+    if len(lines) <= _MOST_LINES:
+        alt = (
+            f"Lines of {unit} over the steps, one per {of.lower()}: {', '.join(lines)}."
+        )
+        return line_chart(title, alt, lines, x="step", y=unit)
+    steps = sorted({step for points in lines.values() for step, _ in points})
+    found = [dict(points) for points in lines.values()]
+    return heat_map(
+        title,
+        f"Map of {unit}: {len(lines)} times {of.lower()} by {len(steps)} steps.",
+        list(lines),
+        [f"{step:g}" for step in steps],
+        [[points.get(step) for step in steps] for points in found],
+        of=of,
+        unit=unit,
+        x="step",
+    )
+
+
+def strip_prefix(names: Sequence[str]) -> list[str]:
+    """Take the parts that all dotted names begin with from each of them.
+
+    Args:
+        names: Names of layers.
+
+    Example:
+        >>> strip_prefix(["model.layers.0.q", "model.layers.1.q"])
+        ['0.q', '1.q']
+    """
+    parts = [name.split(".") for name in names]
+    count = 0
+    while parts and all(
+        len(p) > count + 1 and p[count] == parts[0][count] for p in parts
+    ):
+        count += 1
+    return [".".join(part[count:]) for part in parts]
+
+
 def escape(label: str) -> str:
     """Take the meaning from what Plotly would read as markup in a label.
 
@@ -180,7 +230,9 @@ def escape(label: str) -> str:
 def _lines(title: str, lines: Mapping[str, Sequence[Point]], x: str) -> Table:
     found = {name: dict(points) for name, points in lines.items()}
     places = sorted({place for points in found.values() for place in points})
-    rows = [[place, *(points.get(place) for points in found.values())] for place in places]
+    rows = [
+        [place, *(points.get(place) for points in found.values())] for place in places
+    ]
     return Table(title, [x, *lines], rows)
 
 

@@ -16,10 +16,10 @@ def show_number(value: float | None) -> str:
 
     Example:
         >>> show_number(0.46461538), show_number(1234567), show_number(None)
-        ('0.4646', '1,234,567', '–')
+        ('0.4646', '1,234,567', '-')
     """
     if value is None or not math.isfinite(value):
-        return "–"
+        return "-"
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

@@ -33,7 +33,7 @@ class RunFolder:
         history: ``log_history.json``, one mapping per entry.
         cells: ``comparison.json``, one mapping per run of a comparison.
         rounds: ``rounds.json``, one mapping per federated round.
-        analyses: The files of ``analysis/``, by name; each has a ``kind``.
+        analyses: The files of ``analysis/``, by name; each names its ``analysis``.
         parts: Its run folders, one per task, if the tasks were trained apart.
     """
 
@@ -67,9 +67,30 @@ class RunFolder:
         """Return the scores of ``metrics.json`` by task."""
         return self.metrics.get("tasks") or {}
 
-    def found(self, kind: str) -> list[Mapping[str, Any]]:
-        """Return the analyses of one kind, in the order of their files."""
-        return [one for one in self.analyses.values() if one.get("kind") == kind]
+
+def find_analyses(
+    runs: Sequence[RunFolder], analysis: str
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return what ``analysis/`` holds of one analysis, each with a name to show.
+
+    Args:
+        runs: The runs of the page.
+        analysis: Name in the table of analyses.
+
+    Returns:
+        Name of the run, with that of the file where a run has several, and content:
+        ``analysis``, ``summary`` and ``rows``.
+    """
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    for run in runs:
+        files = {
+            name: one
+            for name, one in run.analyses.items()
+            if one.get("analysis") == analysis
+        }
+        for name, one in files.items():
+            found.append((run.name if len(files) == 1 else f"{run.name}/{name}", one))
+    return found
 
 
 def open_runs(paths: Sequence[Path]) -> list[RunFolder]:

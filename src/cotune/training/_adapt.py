@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..adapters import CoTuneConfig
+from ..adapters._fit import fit_adapter
 from .bases import Base
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def adapt(base: Base, config: PeftConfig, *, checkpointing: bool = False) -> Pef
     Raises:
         ConfigError: The config does not fit the model.
     """
-    from peft import get_peft_model, prepare_model_for_kbit_training
+    from peft import prepare_model_for_kbit_training
 
     config = copy.deepcopy(config)
     if config.task_type is None:
@@ -55,7 +55,4 @@ def adapt(base: Base, config: PeftConfig, *, checkpointing: bool = False) -> Pef
         model = prepare_model_for_kbit_training(
             model, use_gradient_checkpointing=checkpointing
         )
-    with warnings.catch_warnings():
-        # PEFT asks for it by a name that transformers has changed.
-        warnings.filterwarnings("ignore", "`is_gradient_check", FutureWarning)
-        return get_peft_model(model, config)
+    return fit_adapter(model, config)

@@ -154,13 +154,14 @@ class StaticCoupling(Coupling):
             return mix_larger(self.draw(M, N))
         key = type(self), M, N
         if key not in _FIXED_PLANS:
-            matrix = self.matrix(None, M, N, None)
-            _FIXED_PLANS[key] = Plan(*split_matrix(matrix))
+            with torch.device("cpu"):  # Also while a model is made on the meta device.
+                matrix = self.matrix(None, M, N, None)
+                _FIXED_PLANS[key] = Plan(*split_matrix(matrix))
         return _FIXED_PLANS[key]
 
 
-# A plain dict, because torch.compile looks through a cache of functools and would
-# trace how a plan is made.
+# A plain dict, filled when a layer is made: torch.compile would look through a cache of
+# functools and trace how a plan is made.
 _FIXED_PLANS: dict[tuple[type[StaticCoupling], int, int], Plan] = {}
 
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, pstdev
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -15,9 +15,6 @@ from .._cache import EvaluationCache, Progress
 from .._result import Result, Row
 from ._game import MOST_EXACT, Game, Value
 from ._table import ESTIMATORS
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -83,7 +80,7 @@ class Contribution(Result):
             for player, phi, error, share in columns
         ]
 
-    def draw(self, axes: Axes) -> None:
+    def draw(self, axes: Any) -> None:
         """Draw one bar per player with its standard error."""
         places = range(len(self.players))
         axes.bar(places, self.phi, yerr=self.standard_error, capsize=3)

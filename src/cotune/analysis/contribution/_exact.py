@@ -29,7 +29,10 @@ def exact(game: Game) -> Estimate:
     values, count = game.table(), len(game.players)
     sizes = bits_of(count).sum(1)
     weights = np.array(
-        [factorial(s) * factorial(count - s - 1) / factorial(count) for s in range(count)]
+        [
+            factorial(s) * factorial(count - s - 1) / factorial(count)
+            for s in range(count)
+        ]
     )
     phi: list[float] = []
     for place in range(count):

@@ -105,21 +105,24 @@ class Game:
                 f"players: all sets are evaluated for at most {MOST_EXACT}, got "
                 f"{count}. Use the antithetic estimator, or larger groups."
             )
-        # In Gray order one player changes at a time, which keeps prefixes of
-        # activations in use.
-        order = [number ^ (number >> 1) for number in range(2**count)]
-        for mask in order:
-            self(mask)
+        # The last players change most often, one at a time (Gray order), so that the
+        # activations of the blocks before them stay in use.
+        for number in range(2**count):
+            gray = number ^ (number >> 1)
+            self(sum(1 << count - 1 - bit for bit in range(count) if gray >> bit & 1))
         return np.array([self(mask) for mask in range(2**count)], dtype=np.float64)
 
     def gains(self, mask: int) -> NDArray[np.float64]:
         """Return v(R + i) - v(R - i) for every player i, with n + 1 evaluations."""
-        here = self(mask)
-        gains = [
-            here - self(mask ^ bit) if mask & bit else self(mask ^ bit) - here
-            for bit in (1 << place for place in range(len(self.players)))
-        ]
-        return np.array(gains, dtype=np.float64)
+        here, count = self(mask), len(self.players)
+        gains = np.zeros(count)
+        # From the last player to the first: each set shares with the one before it all
+        # activations below the player that changes.
+        for place in reversed(range(count)):
+            bit = 1 << place
+            other = self(mask ^ bit)
+            gains[place] = here - other if mask & bit else other - here
+        return gains
 
     def _evaluate(self, mask: int) -> float:
         names = [n for place, n in enumerate(self.players) if mask >> place & 1]

@@ -17,4 +17,5 @@ ESTIMATORS: Registry[Callable[..., Estimate]] = Registry(
         "antithetic": f"{_HERE}._antithetic:antithetic",
     },
 )
-"""Name -> ``f(game, *, draws, nodes, generator) -> Estimate``, each with what it needs."""
+"""Name -> ``f(game, *, draws, nodes, generator) -> Estimate``, each with what it
+needs."""

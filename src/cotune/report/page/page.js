@@ -13,7 +13,7 @@
   function readPalette() {
     const style = getComputedStyle(document.documentElement);
     const get = (name) => style.getPropertyValue(name).trim();
-    const names = ["text", "soft", "line", "grid", "card", "low", "high", "zero", "minus"];
+    const names = ["text", "soft", "line", "grid", "card", "low", "high", "zero", "minus", "reference"];
     const found = Object.fromEntries(names.map((name) => [name, get(`--${name}`)]));
     return { ...found, series: get("--series").split(/\s+/) };
   }
@@ -27,9 +27,7 @@
   }
 
   function unescape(label) {
-    const area = document.createElement("textarea");
-    area.innerHTML = label;
-    return area.value;
+    return label.replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&amp;/g, "&");
   }
 
   function escape(label) {
@@ -53,12 +51,14 @@
         Object.assign(colorbar, { orientation: "h", y: 1, yanchor: "bottom", len: 1 });
         colorbar.title = { ...colorbar.title, side: "top" };
       }
-      return { ...rest, colorscale, colorbar, xgap: 1, ygap: 1, ...(two ? { zmid: 0 } : {}) };
+      const textfont = { color: palette.text };
+      return { ...rest, colorscale, colorbar, textfont, xgap: 1, ygap: 1, ...(two ? { zmid: 0 } : {}) };
     }
     const name = fit(trace.name, narrow ? 30 : 60);
     if (style === "bars") {
       const error_x = trace.error_x && { ...trace.error_x, color: palette.text, thickness: 1.5 };
-      return { ...trace, name, error_x, marker: { color } };
+      const fill = trace.meta === "reference" ? palette.reference : color;
+      return { ...trace, name, error_x, marker: { color: fill } };
     }
     const dash = DASHES[place % DASHES.length];
     const symbol = SYMBOLS[place % SYMBOLS.length];
@@ -138,6 +138,11 @@
   function setPrinting(on) {
     if (printing === on) return;
     printing = on;
+    // Paper cannot be opened with a click: short tables are printed, long ones are not.
+    for (const details of document.querySelectorAll("details[data-few]")) {
+      if (on) details.dataset.was = String(details.open);
+      details.open = on || details.dataset.was === "true";
+    }
     redraw();
   }
   addEventListener("beforeprint", () => setPrinting(true));

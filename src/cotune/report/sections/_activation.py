@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .._blocks import Block, Section
-from .._charts import heat_map, line_chart
+from .._charts import heat_map, line_chart, strip_prefix
 from .._run_folder import RunFolder
 
 
@@ -39,7 +39,9 @@ def _blocks(name: str, run: RunFolder) -> list[Block]:
     firsts, steps, share = record["first_steps"], record["steps"], record["share"]
     if not firsts or not share:
         return []
-    middles = [first + (count - 1) / 2 for first, count in zip(firsts, steps, strict=True)]
+    middles = [
+        first + (count - 1) / 2 for first, count in zip(firsts, steps, strict=True)
+    ]
     rows = list(share.values())
     mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
     planned = record["probability"]
@@ -57,9 +59,9 @@ def _blocks(name: str, run: RunFolder) -> list[Block]:
         ),
         heat_map(
             f"Active share per group: {name}",
-            f"Map of shares: {len(rows)} groups, from the input (top) to the output, by "
+            f"Map of shares: {len(rows)} groups, the input at the top, by "
             f"{len(firsts)} bins of steps.",
-            list(share),
+            strip_prefix(list(share)),
             middles,
             rows,
             of="Group",

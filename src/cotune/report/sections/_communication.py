@@ -44,7 +44,7 @@ def _blocks(run: RunFolder) -> list[Block]:
     lines: dict[str, list[Point]] = {}
     for key, word in _SCORES.items():
         for name, choose in (("mean", _mean), ("lowest client", min)):
-            points = [
+            points: list[Point] = [
                 (float(one["round"]), choose(found))
                 for one in run.rounds
                 if (found := _found(one, key))
@@ -59,7 +59,6 @@ def _blocks(run: RunFolder) -> list[Block]:
                 lines,
                 x="round",
                 y="score",
-                faint=[name for name in lines if name.startswith("lowest")],
             )
         )
     return [*blocks, _clients(run), *_dropped(run)]
@@ -106,7 +105,9 @@ def _dropped(run: RunFolder) -> list[Block]:
 
 
 def _found(one: Mapping[str, Any], key: str) -> list[float]:
-    return [client[key] for client in one["clients"].values() if client.get(key) is not None]
+    return [
+        client[key] for client in one["clients"].values() if client.get(key) is not None
+    ]
 
 
 def _mean(values: Sequence[float]) -> float:

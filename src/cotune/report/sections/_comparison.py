@@ -62,6 +62,7 @@ def _blocks(cells: Cells) -> list[Block]:
         of="Task",
         unit="score",
         spread=spread,
+        reference="Base model",
     )
     return [everywhere, per_task, *_rates(cells, list(arms)), _costs(arms)]
 

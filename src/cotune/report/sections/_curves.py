@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .._blocks import Block, Section
-from .._charts import Point, heat_map, line_chart
+from .._charts import Point, step_chart
 from .._numbers import as_number
 from .._run_folder import RunFolder
 
@@ -16,7 +16,6 @@ _PLAIN = {
     "learning_rate": ("Learning rate", "learning rate"),
 }
 _MEAN, _WORST = "eval_mean_", "eval_worst_"
-Lines = dict[str, list[Point]]
 
 
 def build_curves(runs: Sequence[RunFolder]) -> Section | None:
@@ -32,6 +31,8 @@ def build_curves(runs: Sequence[RunFolder]) -> Section | None:
     blocks: list[Block] = []
     for key in ("loss", "eval_loss"):
         blocks += _plain(logged, key)
+        for run in runs:
+            blocks += _of_parts(run, key)
     blocks += _scores(logged)
     for name, run in logged.items():
         blocks += _per_task(name, run)
@@ -44,13 +45,7 @@ def build_curves(runs: Sequence[RunFolder]) -> Section | None:
 
 
 def _logged(runs: Sequence[RunFolder]) -> dict[str, RunFolder]:
-    """Name every folder with a log; the parts of a run by run and task."""
-    named = {
-        (run.name if leaf is run else f"{run.name}: {leaf.name}"): leaf
-        for run in runs
-        for leaf in run.leaves
-    }
-    return {name: leaf for name, leaf in named.items() if leaf.history}
+    return {run.name: run for run in runs if run.history}
 
 
 def _points(run: RunFolder, key: str) -> list[Point]:
@@ -61,15 +56,20 @@ def _points(run: RunFolder, key: str) -> list[Point]:
     ]
 
 
-def _plain(logged: dict[str, RunFolder], key: str) -> list[Block]:
-    lines = {name: _points(run, key) for name, run in logged.items()}
+def _plain(runs: Mapping[str, RunFolder], key: str) -> list[Block]:
+    lines = {name: _points(run, key) for name, run in runs.items()}
     lines = {name: points for name, points in lines.items() if points}
-    if not lines:
-        return []
     title, unit = _PLAIN[key]
-    names = ", ".join(lines)
-    alt = f"{title} over the optimizer steps: {names}."
-    return [line_chart(title, alt, lines, x="step", y=unit)]
+    return [step_chart(title, lines, of="Run", unit=unit)] if lines else []
+
+
+def _of_parts(run: RunFolder, key: str) -> list[Block]:
+    """Draw the folders of tasks that were trained apart."""
+    lines = {part.name: _points(part, key) for part in run.parts}
+    lines = {name: points for name, points in lines.items() if points}
+    title, unit = _PLAIN[key]
+    title = f"{title} of each task: {run.name}"
+    return [step_chart(title, lines, of="Task", unit=unit)] if lines else []
 
 
 def _scores(logged: dict[str, RunFolder]) -> list[Block]:
@@ -81,24 +81,18 @@ def _scores(logged: dict[str, RunFolder]) -> list[Block]:
         for key in entry
         if key.startswith((_MEAN, _WORST))
     )
-    metrics = dict.fromkeys(key.removeprefix(_MEAN).removeprefix(_WORST) for key in keys)
+    metrics = dict.fromkeys(
+        key.removeprefix(_MEAN).removeprefix(_WORST) for key in keys
+    )
     blocks: list[Block] = []
     for metric in metrics:
-        lines: Lines = {}
+        lines: dict[str, list[Point]] = {}
         for name, run in logged.items():
             for prefix, word in ((_MEAN, "mean"), (_WORST, "worst task")):
                 if points := _points(run, prefix + metric):
                     lines[f"{name}, {word}"] = points
-        blocks.append(
-            line_chart(
-                f"Validation {metric}",
-                f"Mean and worst {metric} over the tasks, over the optimizer steps.",
-                lines,
-                x="step",
-                y=metric,
-                faint=[name for name in lines if name.endswith("worst task")],
-            )
-        )
+        title = f"Validation {metric}, mean and worst task"
+        blocks.append(step_chart(title, lines, of="Run", unit=metric))
     return blocks
 
 
@@ -109,22 +103,10 @@ def _per_task(name: str, run: RunFolder) -> list[Block]:
         metric = str(score["metric"])
         if points := _points(run, f"eval_{task}_{metric}"):
             groups.setdefault(metric, {})[task] = points
-    blocks: list[Block] = []
-    for metric, tasks in groups.items():
-        if len(tasks) < 2:
-            continue
-        steps = sorted({step for points in tasks.values() for step, _ in points})
-        values = [[dict(points).get(s) for s in steps] for points in tasks.values()]
-        blocks.append(
-            heat_map(
-                f"Validation {metric} per task: {name}",
-                f"Map of {metric}: {len(tasks)} tasks by {len(steps)} evaluations.",
-                list(tasks),
-                [str(step) for step in steps],
-                values,
-                of="Task",
-                unit=metric,
-                x="step",
-            )
+    return [
+        step_chart(
+            f"Validation {metric} per task: {name}", tasks, of="Task", unit=metric
         )
-    return blocks
+        for metric, tasks in groups.items()
+        if len(tasks) > 1
+    ]

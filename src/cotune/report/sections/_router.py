@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._blocks import Block, Section
-from .._charts import Point, heat_map, line_chart
+from .._charts import Point, heat_map, step_chart
 from .._numbers import as_number
 from .._run_folder import RunFolder
 
@@ -59,13 +59,9 @@ def _blocks(run: RunFolder) -> list[Block]:
     )
     if not entropies:
         return [share]
-    entropy = line_chart(
-        f"Entropy of the routers: {run.name}",
-        "Lines of the mean entropy of the routers over the steps, one per task.",
-        {task: entropies[task] for task in tasks if task in entropies},
-        x="step",
-        y="entropy in nats",
-    )
+    ordered = {task: entropies[task] for task in tasks if task in entropies}
+    title = f"Entropy of the routers: {run.name}"
+    entropy = step_chart(title, ordered, of="Task", unit="entropy in nats")
     return [share, entropy]
 
 

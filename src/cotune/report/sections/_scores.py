@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from .._blocks import Block, Chart, Section, Table
 from .._charts import Number, bar_chart
@@ -33,10 +34,10 @@ def build_scores(runs: Sequence[RunFolder]) -> Section | None:
     return Section("Scores per task", lead, [*blocks, _summary(scored)])
 
 
-def _directions(metrics: dict[str, None], found: list) -> str:  # type: ignore[type-arg]
+def _directions(metrics: Iterable[str], found: Iterable[Mapping[str, Any]]) -> str:
     better = {str(s["metric"]): bool(s["higher_is_better"]) for s in found}
     words = [f"{m}: {'higher' if better[m] else 'lower'} is better" for m in metrics]
-    return f"{'; '.join(words).capitalize()}."
+    return f"{'; '.join(words)}."
 
 
 def _chart(runs: Sequence[RunFolder], metric: str) -> Chart:
@@ -63,6 +64,7 @@ def _chart(runs: Sequence[RunFolder], metric: str) -> Chart:
         of="Task",
         unit=metric,
         share=metric in _IN_ONE,
+        reference="Base model",
     )
 
 
@@ -100,10 +102,10 @@ def _summary(runs: Sequence[RunFolder]) -> Table:
         for column, label in _columns(run, alone=True)
         for metric, found in run.metrics.get("summary", {}).get(column, {}).items()
     ]
+    heads = ("Run", "Model", "Metric", "Mean", "Worst")
     return Table(
         "Over all tasks (dm%: mean relative change, below 0 is a gain)",
-        ["Run", "Model", "Metric", "Mean", "Worst", "Worst task", "Spread"]
-        + ["dm% to base", "dm% to trained alone"],
+        [*heads, "Worst task", "Spread", "dm% to base", "dm% to trained alone"],
         rows,
     )
 

@@ -26,7 +26,9 @@ def build_trained(runs: Sequence[RunFolder]) -> Section | None:
         return None
     facts = {run.name: _facts(run) for run in known}
     labels = dict.fromkeys(label for found in facts.values() for label in found)
-    rows = [[label, *(found.get(label) for found in facts.values())] for label in labels]
+    rows = [
+        [label, *(found.get(label) for found in facts.values())] for label in labels
+    ]
     table = Table("Settings and cost", ["", *facts], rows)
     tiles = [tile for run in known for tile in _tiles(run)]
     blocks = [Tiles(tiles), table] if 0 < len(tiles) <= _MOST_TILES else [table]

@@ -1,0 +1,30 @@
+"""What trained adapters are like: pure numbers in, a small typed result out.
+
+No model is needed. What must score one takes a callable: ``score(adapter)`` or
+``value(active)``.
+"""
+
+from ._affinity import Affinity as Affinity
+from ._affinity import TaskGroup as TaskGroup
+from ._affinity import affinity as affinity
+from ._affinity import affinity_from_gradients as affinity_from_gradients
+from ._average import average_factors as average_factors
+from ._cache import EvaluationCache as EvaluationCache
+from ._change import Change as Change
+from ._change import change_from_start as change_from_start
+from ._conflict import Conflict as Conflict
+from ._conflict import conflict as conflict
+from ._connectivity import Connectivity as Connectivity
+from ._connectivity import connectivity as connectivity
+from ._fusion_gap import FusionGap as FusionGap
+from ._fusion_gap import fusion_gap as fusion_gap
+from ._result import Result as Result
+from ._similarity import Similarity as Similarity
+from ._similarity import similarity as similarity
+from ._stability import Stability as Stability
+from ._stability import stability as stability
+from ._table import ANALYSES as ANALYSES
+from .contribution import ESTIMATORS as ESTIMATORS
+from .contribution import ActivationCache as ActivationCache
+from .contribution import Contribution as Contribution
+from .contribution import contribution as contribution
