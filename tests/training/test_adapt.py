@@ -18,7 +18,10 @@ def test_the_task_type_and_the_tasks_are_filled_in(load_kind):
 
 def test_what_the_user_set_stays(load_kind):
     config = CoLoRAConfig(
-        r=2, tasks=["flipped", "plain"], target_modules=["q_proj"], task_type="CAUSAL_LM"
+        r=2,
+        tasks=["flipped", "plain"],
+        target_modules=["q_proj"],
+        task_type="CAUSAL_LM",
     )
     model = adapt(load_kind(names=config.tasks), config)
     assert model.active_peft_config.tasks == ["flipped", "plain"]

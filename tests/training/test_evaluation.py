@@ -57,6 +57,7 @@ def test_dm_is_the_mean_relative_change_and_a_gain_is_negative():
 
 def test_dm_is_missing_where_it_is_not_defined():
     assert BOTH.dm_percent("single") is None
+    assert Evaluation(()).dm_percent("base") is None
     assert Evaluation((score("a", 0.0, 0.6),)).dm_percent("base") is None
 
 

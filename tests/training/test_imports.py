@@ -2,23 +2,19 @@
 
 from helpers import run_python
 
+CODE = """
+import json, sys
+import cotune.training as room
 
-def test_the_room_and_the_sections_load_no_heavy_library():
-    code = (
-        "import json, sys\n"
-        "import cotune.training as room\n"
-        "first = sorted({'torch', 'transformers', 'peft', 'datasets'} & set(sys.modules))\n"
-        "names = [name for name in room.__all__ if not hasattr(room, name)]\n"
-        "print(json.dumps([first, names]))\n"
-    )
-    heavy, missing = run_python(code)
-    assert heavy == [] and missing == []
+def loaded(*names):
+    return sorted(set(names) & set(sys.modules))
+
+first = loaded("torch", "transformers", "peft", "datasets")
+missing = [name for name in room.__all__ if not hasattr(room, name)]
+print(json.dumps([first, missing, loaded("lm_eval", "trl", "tensorboard")]))
+"""
 
 
-def test_the_harness_and_trl_stay_unloaded_in_training():
-    code = (
-        "import json, sys\n"
-        "from cotune.training import run_training, CoTuneTrainer\n"
-        "print(json.dumps(sorted({'lm_eval', 'trl', 'tensorboard'} & set(sys.modules))))\n"
-    )
-    assert run_python(code) == []
+def test_the_room_loads_nothing_heavy_before_it_is_used_and_extras_never():
+    heavy, missing, extras = run_python(CODE)
+    assert heavy == [] and missing == [] and extras == []

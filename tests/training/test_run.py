@@ -119,6 +119,7 @@ def test_the_configs_of_the_user_are_not_changed(tmp_path, base_spec, tasks, qui
     assert result.model.active_peft_config.task_type == "FEATURE_EXTRACTION"
 
 
+@pytest.mark.slow
 def test_the_bank_may_list_the_tasks_in_another_order(
     tmp_path, base_spec, tasks, quick
 ):
@@ -128,19 +129,23 @@ def test_the_bank_may_list_the_tasks_in_another_order(
         tasks=["other", "flipped", "plain"],
         target_modules=["query"],
     )
-    result = run_training(
-        base_spec("embedding"), tasks[:1], config, quick(max_steps=2), tmp_path / "run"
-    )
-    name = "base_model.model.encoder.layer.0.attention.self.query.cotune_A"
-    saved = load_file(result.saved / "adapter_model.safetensors")[name]
-    torch.manual_seed(quick().seed)
-    # Only the row of the task that was there has moved: the others kept their decay-free
-    # start, which differs from row to row.
-    trained = result.model.get_submodule(
-        "base_model.model.encoder.layer.0.attention.self.query"
-    ).cotune_A["default"]
-    assert torch.equal(saved, trained.detach())
-    assert result.base.names == ("other", "flipped", "plain")
+
+    def train(steps):
+        result = run_training(
+            base_spec("embedding"),
+            tasks[:1],
+            config,
+            quick(max_steps=steps),
+            tmp_path / str(steps),
+        )
+        assert result.base.names == ("other", "flipped", "plain")
+        name = "base_model.model.encoder.layer.0.attention.self.query.cotune_A"
+        return load_file(result.saved / "adapter_model.safetensors")[name]
+
+    # B starts at zero, so the first step leaves A alone.
+    start, later = train(1), train(3)
+    assert torch.equal(start[:2], later[:2])
+    assert not torch.equal(start[2], later[2])
 
 
 def test_the_whole_model_can_be_trained(tmp_path, base_spec, tasks, quick):
@@ -151,9 +156,7 @@ def test_the_whole_model_can_be_trained(tmp_path, base_spec, tasks, quick):
     assert (result.saved / "model.safetensors").exists()
     before = load_base(base_spec("embedding"), tasks).model
     word = "embeddings.word_embeddings.weight"
-    assert not torch.equal(
-        result.model.get_parameter(word), before.get_parameter(word)
-    )
+    assert not torch.equal(result.model.get_parameter(word), before.get_parameter(word))
     assert all(one.base is not None for one in result.evaluation.tasks)
     assert all(one.adapter is not None for one in result.evaluation.tasks)
 
@@ -174,6 +177,7 @@ def test_tasks_without_rows_to_score_are_trained_and_named(
     assert "not scored: plain, flipped" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits(tmp_path, base_spec, tasks, quick):
     def run(name, seed):
         result = run_training(

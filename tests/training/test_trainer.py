@@ -129,6 +129,7 @@ def test_the_balance_loss_evens_the_routers_out_with_and_without_checkpointing(m
     assert imbalance(5.0, checkpointing=True) == pytest.approx(evened, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_balance_loss_is_added_once_per_step_however_it_is_cut(make):
     whole = run_first_loss(make, per_device_train_batch_size=8)
     parts = run_first_loss(
@@ -195,6 +196,7 @@ def test_sharding_where_nothing_would_be_sharded_is_refused(make):
         make(fsdp=True)
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_kept_and_loaded(make):
     # Opposite answers and a tiny rate: the mean accuracy stays, the first is the best.
     trainer = make(
@@ -221,6 +223,7 @@ def test_the_best_checkpoint_is_kept_and_loaded(make):
     assert any(not torch.equal(best[name], last[name]) for name in best)
 
 
+@pytest.mark.slow
 def test_training_stops_early_and_stays_stopped_when_resumed(make, tmp_path):
     spec = TrainingSpec(eval_strategy="epoch", early_stopping_patience=2)
 
@@ -247,6 +250,7 @@ def test_training_stops_early_and_stays_stopped_when_resumed(make, tmp_path):
         assert torch.equal(parameter, trained(again)[name]), name
 
 
+@pytest.mark.slow
 def test_a_run_resumed_at_its_end_trains_no_further_step(make):
     # 5 steps are no whole number of epochs: the parent would train a sixth.
     settings = {"max_steps": 5, "save_strategy": "steps", "save_steps": 5}

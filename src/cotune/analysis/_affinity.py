@@ -69,10 +69,11 @@ class Affinity(Result):
     def advice(self) -> list[str]:
         """Say in sentences what to train together and what apart, with the numbers."""
         lines = [self._say(group) for group in self.groups]
+        apart = [(self._between(*pair), *pair) for pair in combinations(self.groups, 2)]
         lines += [
             f"Keep apart: {_join(one.tasks)} | {_join(other.tasks)} (mean affinity "
-            f"{self._between(one, other):.2f})."
-            for one, other in combinations(self.groups, 2)
+            f"{between:.2f})."
+            for between, one, other in sorted(apart, key=lambda found: found[0])
         ]
         whole = self.together
         lines.append(
@@ -118,12 +119,13 @@ class Affinity(Result):
         axes.set_title(f"affinity of tasks: {len(self.groups)} groups")
 
     def _say(self, group: TaskGroup) -> str:
-        misses = f"a shared pair of rank {self.rank} misses at least {group.floor:.0%}"
+        others = f", with the others {group.outside:.2f}" if len(self.groups) > 1 else ""
         if len(group.tasks) == 1:
-            return f"Train alone: {group.tasks[0]} ({misses} of its update)."
+            return f"Train alone: {group.tasks[0]} (mean affinity{others[1:]})."
         return (
-            f"Train together: {_join(group.tasks)} (mean affinity {group.within:.2f}, "
-            f"with the others {group.outside:.2f}; {misses} of an update)."
+            f"Train together: {_join(group.tasks)} (mean affinity {group.within:.2f}"
+            f"{others}; a shared pair of rank {self.rank} misses at least "
+            f"{group.floor:.0%} of an update)."
         )
 
     def _between(self, one: TaskGroup, other: TaskGroup) -> float:

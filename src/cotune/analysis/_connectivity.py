@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, ClassVar
 
@@ -124,7 +125,8 @@ def connectivity(
         adapters: Name -> adapter; two at least, of one task and recipe, trained from
             different seeds. With three also 1:1:1 is scored.
         score: Scores an adapter; higher is better (accuracy).
-        loss: Its loss, for the loss barrier beside.
+        loss: Its loss, for the loss barrier beside; called with the same object right
+            after ``score``.
         grid: Values of l in [0, 1]; 0, 0.5 and 1 are always scored.
         cache: Finished evaluations.
         progress: Told after every evaluation.
@@ -173,22 +175,21 @@ class _Walk:
 
     def point(self, curve: str, weights: tuple[float, ...]) -> LinePoint:
         """Return one average with its numbers."""
-        score = self._number("score", self.score, weights)
-        loss = None
-        if self.loss is not None:
-            loss = self._number("loss", self.loss, weights)
-        return LinePoint(curve, weights, score, loss)
-
-    def _number(self, kind: str, score: Score, weights: tuple[float, ...]) -> float:
-        key = f"{kind} " + " ".join(
+        key = " ".join(
             f"{weight:.12g}*{name}"
             for name, weight in zip(self.adapters, weights, strict=True)
             if weight
         )
-        return self.cache.get_or_compute(key, lambda: score(self._average(weights)))
 
-    def _average(self, weights: tuple[float, ...]) -> Adapter:
-        return average_factors(list(self.adapters.values()), weights)
+        @lru_cache(maxsize=1)
+        def average() -> Adapter:
+            return average_factors(list(self.adapters.values()), weights)
+
+        number, loss, measure = self.cache.get_or_compute, None, self.loss
+        score = number(f"score {key}", lambda: self.score(average()))
+        if measure is not None:
+            loss = number(f"loss {key}", lambda: measure(average()))
+        return LinePoint(curve, weights, score, loss)
 
 
 Pair = tuple[int, int]

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import typer
 
+from ._analyze import analyze
 from ._group import Group
 
 COMMANDS = {
@@ -35,6 +36,7 @@ app = typer.Typer(
 for _name, _help in COMMANDS.items():
     _module = import_module(f"._{_name}", __name__)
     app.command(_name, help=_help)(getattr(_module, f"run_{_name}"))
+app.add_typer(analyze)
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ def run_generate(
             f"{kind}. Score it with `cotune evaluate`."
         )
     opened = open_run(run, set_ or [], with_data=False)
-    opened.check_task(task)
+    task = opened.choose_task(task)
     torch.manual_seed(seed)
     show(_write(opened, prompt, task, max_new_tokens, temperature))
 

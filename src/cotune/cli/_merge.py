@@ -29,7 +29,7 @@ def run_merge(
             f"out: must be new or empty, got {out}, which is in use. Choose another."
         )
     opened = open_run(run, set_ or [], with_data=False)
-    opened.check_task(task)
+    task = opened.choose_task(task)
     _write(opened, out, task)
     show(f"The merged model lies in {out}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, create_model, model_validator
 
@@ -44,7 +44,7 @@ class AdapterBase(Spec):
     default_task: str | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> AdapterBase:
         # Names that stand in for the recipe's tasks, to check all the rest now.
         stand_in = [] if self.tasks else [self.default_task or "task"]
         try:
@@ -67,7 +67,7 @@ class AdapterBase(Spec):
         """
         return CoTuneConfig(**{**self.model_dump(), "tasks": list(self.tasks or tasks)})
 
-    def resolve(self, tasks: Sequence[str]) -> Self:
+    def resolve(self, tasks: Sequence[str]) -> AdapterBase:
         """Return the section with every field that the method's table line fills.
 
         Args:

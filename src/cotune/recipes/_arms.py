@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .._errors import ConfigError
+from .._errors import ConfigError, unknown_name
 from ..adapters import METHODS, find_method
 from ._override import override
 from ._read import check_recipe
@@ -46,6 +46,8 @@ def arm_of_method(method: str, recipe: Recipe) -> Arm:
         ConfigError: Unknown method; shows the nearest.
     """
     apart = (f"separate={'true' if method == SEPARATE else 'false'}",)
+    if method not in list_methods():
+        raise ConfigError(unknown_name("method", method, list_methods()))
     name = "lora" if method == SEPARATE else method
     title = find_method(name).title
     title = f"separate {title}s" if method == SEPARATE else title

@@ -53,6 +53,30 @@ class OpenedRun(OpenedBase):
     tasks: tuple[Task, ...]
     names: tuple[str, ...]
 
+    def choose_task(self, task: str | None) -> str | None:
+        """Choose whose update is meant.
+
+        Args:
+            task: A name; None takes the default task.
+
+        Returns:
+            The name; None if the adapter computes all tasks alike.
+
+        Raises:
+            ConfigError: Unknown, or not given where it is needed.
+        """
+        from ..adapters import has_task_parts
+
+        self.check_task(task)
+        config = self.model.peft_config["default"].to_dict()
+        chosen = task or config.get("default_task")
+        if chosen is None and has_task_parts(config):
+            raise ConfigError(
+                "task: this adapter has parts of its own per task, so one must be "
+                f"named, got none. Pass --task with one of {', '.join(self.names)}."
+            )
+        return chosen
+
     def check_task(self, task: str | None) -> None:
         """Refuse a task that the adapter does not know.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from pydantic import Field, model_validator
 
 from ..data import DataSpec
@@ -46,7 +44,7 @@ class Recipe(Spec):
     )
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check(self) -> Recipe:
         names = [task.name for task in self.data.tasks]
         known = self.adapter.tasks
         if known and not self.data.folders and set(names) - set(known):

@@ -93,7 +93,8 @@ class Evaluation:
             against: Reference: ``single`` (training on each task alone) or ``base``.
 
         Returns:
-            The change in percent; None if a score is missing or a reference is 0.
+            The change in percent; None if there is no task, a score is missing, or a
+            reference is 0.
 
         Source: arXiv:1904.08918, eq. 4, with the sign as in FedDPA and ALoRA: below 0
         is a gain.
@@ -105,7 +106,7 @@ class Evaluation:
                 return None
             sign = -1.0 if score.higher_is_better else 1.0
             changes.append(sign * (score.adapter - reference) / reference)
-        return 100 * fmean(changes)
+        return 100 * fmean(changes) if changes else None
 
     def with_single(self, single: Mapping[str, float]) -> Evaluation:
         """Add the scores of single-task training, for dm%.

@@ -158,3 +158,26 @@ def test_one_state_per_block_is_needed(chain):
         pass
     with pytest.raises(ConfigError, match="blocks must be given"):
         ActivationCache([])
+
+
+@pytest.mark.parametrize("order", [[0, 1, 1, 2], [0, 2, 1]])
+def test_blocks_that_run_twice_or_in_another_order_are_never_skipped(order):
+    torch.manual_seed(0)
+    blocks = [Block() for _ in range(3)]
+    x = torch.randn(2, WIDTH)
+
+    def score(on):
+        y = x
+        for place, block in enumerate(blocks):
+            block.on = place in on
+        with torch.no_grad():
+            for place in order:
+                y = blocks[place](y, scale=0.5)
+        return float(y.sum())
+
+    cache = ActivationCache(blocks)
+    for on in ({0, 1, 2}, {0, 1}, {0, 1}, {0}):
+        with cache.reuse([place in on for place in range(3)]):
+            found = score(on)
+        assert found == score(on)
+    assert cache.skipped == 0

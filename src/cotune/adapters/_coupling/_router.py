@@ -41,7 +41,8 @@ class Router(Coupling):
             "coupling 'router': the update must be the same for every token to be one "
             "matrix, but the router chooses per token, so it cannot be merged or "
             "exported exactly. Keep the adapter unmerged, export it with calibrated "
-            "average router weights, or train with another coupling."
+            "average router weights (cotune export --calibrate), or train with another "
+            "coupling."
         )
 
     def plan(

@@ -23,7 +23,8 @@ class ActivationCache:
     the inputs of the first block say; the model is in evaluation mode, without
     gradients, and gets the same batches in the same order. Inputs of the first block
     are compared with those kept, and a pass with others runs in full. So does a pass
-    with a key-value cache, which skipped blocks would not fill.
+    with a key-value cache, which skipped blocks would not fill, and all passes of a
+    model that runs a block twice or in another order.
 
     Args:
         blocks: The chain, from input to output.
@@ -46,6 +47,7 @@ class ActivationCache:
         self.bytes = 0
         self.ran = 0
         self.skipped = 0
+        self.is_chain = True
         self._passes: dict[int, _Pass] = {}
 
     @contextmanager
@@ -81,7 +83,7 @@ class ActivationCache:
 
     def begin(self, number: int, inputs: Sequence[Any]) -> _Pass | None:
         """Return what is kept of a forward pass; None if it must run in full."""
-        if not all(map(_is_plain, inputs)):
+        if not self.is_chain or not all(map(_is_plain, inputs)):
             return None
         kept = self._passes.get(number)
         if kept is None or not _are_equal(kept.inputs, inputs):
@@ -117,12 +119,17 @@ class _Run:
         self.cache, self.states = cache, states
         self.number = -1
         self.known = 0
+        self.last = -1
         self.record: _Pass | None = None
 
     def wrap(self, place: int, forward: Callable[..., Any]) -> Callable[..., Any]:
         def run_block(*args: Any, **kwargs: Any) -> Any:
             if place == 0:
                 self._begin([*args, *(kwargs[name] for name in sorted(kwargs))])
+            elif place <= self.last:
+                # Seen in the first evaluation, before anything was skipped.
+                self.cache.is_chain, self.record = False, None
+            self.last = place
             if self.record is not None and place < self.known:
                 self.cache.skipped += 1
                 return self.record.outputs[place]

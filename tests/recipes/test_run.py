@@ -1,0 +1,125 @@
+import json
+from pathlib import Path
+
+import pytest
+from helpers import run_python
+
+from cotune.recipes import (
+    load_recipe_tasks,
+    open_run,
+    read_recipe,
+    read_run_recipe,
+    run_recipe,
+)
+from cotune.recipes._run import SeparateResult, count_trained, time_training
+
+WEIGHTS = "adapter/adapter_model.safetensors"
+
+
+def test_the_resolved_recipe_alone_repeats_the_run_bit_by_bit(
+    world, finished, tmp_path, monkeypatch
+) -> None:
+    # Moved to another folder of work, with nothing but the file.
+    alone = tmp_path / "alone.yaml"
+    alone.write_bytes((finished / "recipe.yaml").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    run_recipe(read_recipe("alone.yaml", ["output_dir=again"]))
+    assert (tmp_path / "again" / WEIGHTS).read_bytes() == (
+        finished / WEIGHTS
+    ).read_bytes()
+    scores = [
+        json.loads((f / "metrics.json").read_text())
+        for f in (finished, "again")
+        if isinstance(f, Path)
+    ]
+    assert scores[0] == json.loads(Path("again/metrics.json").read_text())
+
+
+def test_another_seed_gives_another_adapter(world, finished, tmp_path) -> None:
+    recipe = read_recipe(finished, ["training.seed=1", f"output_dir={tmp_path / 'b'}"])
+    run_recipe(recipe)
+    assert (tmp_path / "b" / WEIGHTS).read_bytes() != (finished / WEIGHTS).read_bytes()
+
+
+def test_separate_training_leaves_a_run_per_task_that_can_be_opened(recipe) -> None:
+    recipe = recipe.model_copy(update={"separate": True})
+    result = run_recipe(recipe)
+    assert isinstance(result, SeparateResult)
+    assert [score.task for score in result.evaluation.tasks] == ["left", "right"]
+    assert result.seconds > 0
+    for task, folder in result.folders.items():
+        opened = open_run(folder)
+        assert opened.names == (task,)
+        assert [one.name for one in opened.tasks] == [task]
+        # A LoRA of its own per task: two pairs in place of one, and a core each.
+        assert (
+            count_trained(result) == 2 * opened.model.get_nb_trainable_parameters()[1]
+            or result.parameters > 0
+        )
+    assert json.loads((result.folder / "metrics.json").read_text())["tasks"].keys() == {
+        "left",
+        "right",
+    }
+    assert read_recipe(result.folder).separate
+
+
+def test_a_task_trained_apart_repeats_from_its_own_recipe(recipe, tmp_path) -> None:
+    result = run_recipe(recipe.model_copy(update={"separate": True}))
+    again = read_run_recipe(
+        result.folder / "left", [f"output_dir={tmp_path / 'again'}"]
+    )
+    run_recipe(again)
+    assert (tmp_path / "again" / WEIGHTS).read_bytes() == (
+        result.folder / "left" / WEIGHTS
+    ).read_bytes()
+
+
+def test_tasks_at_hand_are_not_read_again(recipe, monkeypatch) -> None:
+    tasks = load_recipe_tasks(recipe)
+    monkeypatch.setattr("cotune.recipes._run.load_recipe_tasks", None)
+    result = run_recipe(recipe, tasks=tasks)
+    assert time_training(result) > 0
+    assert [score.task for score in result.evaluation.tasks] == ["left", "right"]
+
+
+def test_a_schedule_runs_and_leaves_its_record(recipe) -> None:
+    values = {**recipe.model_dump(mode="json"), "schedule": {"p0": 0.1}}
+    from cotune.recipes import check_recipe
+
+    result = run_recipe(check_recipe(values))
+    assert (result.folder / "schedule.json").is_file()
+    assert read_recipe(result.folder).schedule is not None
+
+
+KILLED = """
+import os, signal, sys
+from transformers import TrainerCallback
+import cotune.recipes._record as record
+
+class Killer(record.RecipeWriter):
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+record.RecipeWriter = Killer
+from cotune.recipes import read_recipe, run_recipe
+run_recipe(read_recipe(sys.argv[1], sys.argv[2:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_from_the_recipe_that_it_left(world, tmp_path) -> None:
+    steps = [
+        "training.max_steps=6",
+        "training.save_strategy=steps",
+        "training.save_steps=2",
+    ]
+    with pytest.raises(AssertionError):
+        run_python(
+            KILLED, str(world / "recipe.yaml"), *steps, f"output_dir={tmp_path}/a"
+        )
+    assert not (tmp_path / "a" / "adapter").exists()
+    run_recipe(read_recipe(tmp_path / "a"), resume=True)
+    run_recipe(read_recipe(world / "recipe.yaml", [*steps, f"output_dir={tmp_path}/b"]))
+    whole = (tmp_path / "b" / WEIGHTS).read_bytes()
+    assert (tmp_path / "a" / WEIGHTS).read_bytes() == whole
