@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +29,16 @@ FAMILIES = ("opt", "gpt2", "llama", "bert", "t5")
 """Decoder with biases, Conv1D, gated decoder, encoder, encoder-decoder."""
 
 DECODERS = ("opt", "gpt2", "llama")
-TASK_TYPES = {
+TASK_TYPES: dict[str, str | None] = {
     "opt": "CAUSAL_LM",
     "gpt2": "CAUSAL_LM",
     "llama": "CAUSAL_LM",
     "bert": "SEQ_CLS",
     "t5": "SEQ_2_SEQ_LM",
 }
+# PEFT 0.20 has wrappers for generation that this transformers has no methods for.
+if version("peft").startswith("0.20."):
+    TASK_TYPES["t5"] = None
 TARGETS = {
     "opt": ["q_proj", "v_proj"],
     "gpt2": ["c_attn", "c_proj"],

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from recipes.small_world import (
     call,
     make_rows,

@@ -267,8 +267,9 @@ def test_a_merged_adapter_cannot_be_deleted() -> None:
     model = adapted("cola")
     model.add_adapter("second", config_of("lora", "llama"))
     model.merge_adapter()
-    with pytest.raises(ValueError, match="while they are merged"):
+    with pytest.raises(ConfigError, match="'default' must not be merged"):
         model.delete_adapter("default")
+    assert list(model.peft_config) == ["default", "second"]
 
 
 @pytest.mark.parametrize("family", ["gpt2", "t5", "opt"])

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from recipes.small_world import run, write_world
 
 os.environ["COLUMNS"] = "120"  # so that tables have room, whatever the terminal

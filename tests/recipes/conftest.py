@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from recipes.small_world import write_world
 
 from cotune.recipes import Recipe, read_recipe, run_recipe
+from recipes.small_world import write_world
 
 
 @pytest.fixture(scope="session")

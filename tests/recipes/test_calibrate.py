@@ -11,6 +11,8 @@ from cotune.recipes import (
 )
 from cotune.training import score_task
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def routed(world, tmp_path_factory):

@@ -7,6 +7,8 @@ from cotune import ConfigError
 from cotune.recipes import Arm, compare, open_run, read_recipe, run_recipe
 from cotune.training import score_tasks
 
+pytestmark = pytest.mark.slow
+
 ARMS = (
     Arm("separate", ("separate=true", "adapter.method=lora")),
     Arm("together", ("adapter.method=lora",)),
@@ -27,7 +29,7 @@ def compared(world, tmp_path_factory):
 def test_every_arm_runs_with_every_rate_and_only_the_chosen_see_test_rows(
     compared,
 ) -> None:
-    recipe, found, lines = compared
+    _, found, lines = compared
     assert [(cell.arm, cell.learning_rate) for cell in found.cells] == [
         (arm, rate) for arm in ("separate", "together") for rate in (0.01, 0.02)
     ]
@@ -42,7 +44,7 @@ def test_every_arm_runs_with_every_rate_and_only_the_chosen_see_test_rows(
 
 
 def test_scores_are_those_of_the_run_opened_again(compared) -> None:
-    recipe, found, _ = compared
+    _, found, _ = compared
     best = found.chosen("together", 0)
     opened = open_run(best.folder)
     parts = {task.name: "test" for task in opened.tasks}
@@ -100,7 +102,6 @@ def test_metrics_that_point_different_ways_are_refused(world, tmp_path) -> None:
         compare(recipe, ARMS, learning_rates=(0.1,))
 
 
-@pytest.mark.slow
 def test_where_low_is_good_the_lower_loss_is_chosen(world, tmp_path) -> None:
     tasks = [{"name": "one", "source": "left", "kind": "choice", "metric": "loss"}]
     changes = ["data.folders=[]", f"data.tasks={json.dumps(tasks)}"]

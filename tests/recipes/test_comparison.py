@@ -44,7 +44,6 @@ def test_arms_are_ranked_and_those_within_chance_are_named() -> None:
     assert found.ranking() == ["first", "third", "second"]
     assert found.rivals() == ["third"]
     assert found.difference("first", "second").low == 1.0
-    assert make_comparison(higher_is_better=False).ranking()[0] in ("first", "second")
 
 
 def test_a_rate_at_the_edge_of_the_grid_is_seen() -> None:

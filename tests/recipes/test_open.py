@@ -6,6 +6,7 @@ from cotune.recipes import open_base, open_run, read_recipe, run_recipe
 from cotune.training import evaluate
 
 
+@pytest.mark.slow
 def test_an_opened_run_scores_as_it_did(recipe) -> None:
     result = run_recipe(recipe)
     opened = open_run(result.folder)
@@ -23,12 +24,13 @@ def test_rows_are_read_only_if_they_are_asked_for(finished, tmp_path) -> None:
 def test_a_task_is_chosen_where_one_is_needed(finished) -> None:
     opened = open_run(finished, with_data=False)
     assert opened.choose_task("right") == "right"
-    with pytest.raises(ConfigError, match="Unknown task 'rigth'. Did you mean right"):
+    with pytest.raises(ConfigError, match="Unknown task 'rigth'"):
         opened.choose_task("rigth")
     with pytest.raises(ConfigError, match="with one of left, right"):
         opened.choose_task(None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "chosen"),
     [("adapter.method=lora", None), ("adapter.default_task=right", "right")],

@@ -37,8 +37,8 @@ def test_faults_of_several_sections_come_in_one_message() -> None:
     lines = str(error.value).splitlines()
     assert lines[0] == "mine: 5 faults:"
     assert [line.split(":")[0].strip(" -") for line in lines[1:]] == [
-        "adapter.r",
         "adapter.start",
+        "adapter.r",
         "schedule.p0",
         "training",
         "outputs",

@@ -2,16 +2,18 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import run_python
 
+from cotune import read_adapter
 from cotune.recipes import (
+    check_recipe,
     load_recipe_tasks,
     open_run,
     read_recipe,
     read_run_recipe,
     run_recipe,
 )
-from cotune.recipes._run import SeparateResult, count_trained, time_training
+from cotune.recipes._run import SeparateResult, time_training
+from helpers import run_python
 
 WEIGHTS = "adapter/adapter_model.safetensors"
 
@@ -27,14 +29,11 @@ def test_the_resolved_recipe_alone_repeats_the_run_bit_by_bit(
     assert (tmp_path / "again" / WEIGHTS).read_bytes() == (
         finished / WEIGHTS
     ).read_bytes()
-    scores = [
-        json.loads((f / "metrics.json").read_text())
-        for f in (finished, "again")
-        if isinstance(f, Path)
-    ]
-    assert scores[0] == json.loads(Path("again/metrics.json").read_text())
+    scores = [Path(folder) / "metrics.json" for folder in (finished, "again")]
+    assert scores[0].read_bytes() == scores[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_adapter(world, finished, tmp_path) -> None:
     recipe = read_recipe(finished, ["training.seed=1", f"output_dir={tmp_path / 'b'}"])
     run_recipe(recipe)
@@ -47,15 +46,14 @@ def test_separate_training_leaves_a_run_per_task_that_can_be_opened(recipe) -> N
     assert isinstance(result, SeparateResult)
     assert [score.task for score in result.evaluation.tasks] == ["left", "right"]
     assert result.seconds > 0
-    for task, folder in result.folders.items():
-        opened = open_run(folder)
-        assert opened.names == (task,)
-        assert [one.name for one in opened.tasks] == [task]
-        # A LoRA of its own per task: two pairs in place of one, and a core each.
-        assert (
-            count_trained(result) == 2 * opened.model.get_nb_trainable_parameters()[1]
-            or result.parameters > 0
-        )
+    opened = [open_run(folder) for folder in result.folders.values()]
+    assert [run.names for run in opened] == [("left",), ("right",)]
+    assert [[task.name for task in run.tasks] for run in opened] == [
+        ["left"],
+        ["right"],
+    ]
+    adapters = [read_adapter(folder / "adapter") for folder in result.folders.values()]
+    assert result.parameters == sum(adapter.parameters() for adapter in adapters)
     assert json.loads((result.folder / "metrics.json").read_text())["tasks"].keys() == {
         "left",
         "right",
@@ -63,6 +61,7 @@ def test_separate_training_leaves_a_run_per_task_that_can_be_opened(recipe) -> N
     assert read_recipe(result.folder).separate
 
 
+@pytest.mark.slow
 def test_a_task_trained_apart_repeats_from_its_own_recipe(recipe, tmp_path) -> None:
     result = run_recipe(recipe.model_copy(update={"separate": True}))
     again = read_run_recipe(
@@ -84,8 +83,6 @@ def test_tasks_at_hand_are_not_read_again(recipe, monkeypatch) -> None:
 
 def test_a_schedule_runs_and_leaves_its_record(recipe) -> None:
     values = {**recipe.model_dump(mode="json"), "schedule": {"p0": 0.1}}
-    from cotune.recipes import check_recipe
-
     result = run_recipe(check_recipe(values))
     assert (result.folder / "schedule.json").is_file()
     assert read_recipe(result.folder).schedule is not None

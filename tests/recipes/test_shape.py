@@ -1,8 +1,10 @@
 import pytest
-from recipes.small_world import recipe_values
 
 from cotune.adapters import METHODS, explain_model
 from cotune.recipes import build_shape, check_recipe, run_recipe
+from recipes.small_world import recipe_values
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("method", METHODS)

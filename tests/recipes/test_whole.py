@@ -1,9 +1,8 @@
 from pathlib import Path
 
-from recipes.small_world import recipe_values
-
-from cotune.recipes import check_recipe, read_recipe
+from cotune.recipes import check_recipe, list_recipe_tasks, read_recipe
 from cotune.recipes._whole import resolve_recipe, single_out, with_whole_paths
+from recipes.small_world import recipe_values
 
 
 def test_paths_become_whole_and_names_stay(world, monkeypatch) -> None:
@@ -44,11 +43,8 @@ def test_a_resolved_recipe_names_tasks_fields_and_versions(recipe) -> None:
 
 
 def test_one_task_is_singled_out_of_a_separate_training(recipe) -> None:
-    changed = {"separate": True, "adapter.tasks": ["left", "right"]}
-    values = recipe.model_dump(mode="json")
-    values["separate"], values["adapter"]["tasks"] = True, changed["adapter.tasks"]
-    from cotune.recipes import list_recipe_tasks
-
+    values = {**recipe.model_dump(mode="json"), "separate": True}
+    values["adapter"]["tasks"] = ["left", "right"]
     apart = check_recipe(values)
     (left, _) = list_recipe_tasks(apart)
     single = single_out(apart, left)

@@ -81,8 +81,9 @@ def test_arguments_that_are_fixed_exist():
     from transformers import TrainingArguments
 
     known = {field.name for field in fields(TrainingArguments)}
-    # Renamed or gone in some versions, refused in all.
-    assert set(FIXED) - known <= {"resume_from_checkpoint"}
+    # The order of rows has changed its name in transformers 5; both are refused.
+    missing = set(FIXED) - known
+    assert missing in ({"train_sampling_strategy"}, {"group_by_length"})
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What is imported only when it is needed."""
 
+import pytest
+
 from helpers import run_python
 
 CODE = """
@@ -15,6 +17,7 @@ print(json.dumps([first, missing, loaded("lm_eval", "trl", "tensorboard")]))
 """
 
 
+@pytest.mark.slow
 def test_the_room_loads_nothing_heavy_before_it_is_used_and_extras_never():
     heavy, missing, extras = run_python(CODE)
     assert heavy == [] and missing == [] and extras == []

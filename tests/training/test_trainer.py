@@ -192,7 +192,8 @@ def test_evaluation_takes_no_other_rows(make):
 
 
 def test_sharding_where_nothing_would_be_sharded_is_refused(make):
-    with pytest.raises((ConfigError, ValueError), match=r"fsdp"):
+    # Some versions of transformers and accelerate notice by themselves.
+    with pytest.raises((ConfigError, ValueError, RuntimeError), match=r"fsdp|no avail"):
         make(fsdp=True)
 
 

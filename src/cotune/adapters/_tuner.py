@@ -25,6 +25,25 @@ class CoTuneModel(BaseTuner):
     tuner_layer_cls = CollaborativeLayer
     target_module_mapping = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the base model with its hooks, which PEFT 0.20 would go around."""
+        return self.model(*args, **kwargs)
+
+    def delete_adapter(self, adapter_name: str) -> None:
+        """Delete an adapter, unless it is merged: PEFT 0.20 would leave it merged.
+
+        Raises:
+            ConfigError: It is merged.
+        """
+        for layer in self.model.modules():
+            merged = isinstance(layer, CollaborativeLayer) and layer.merged_adapters
+            if merged and adapter_name in merged:
+                raise ConfigError(
+                    f"delete_adapter: {adapter_name!r} must not be merged, got it "
+                    "merged. Call unmerge_adapter() first."
+                )
+        super().delete_adapter(adapter_name)
+
     def _prepare_model(self, peft_config: Any, model: nn.Module) -> None:
         attach_state(model)
 

@@ -119,9 +119,10 @@ class Affinity(Result):
         axes.set_title(f"affinity of tasks: {len(self.groups)} groups")
 
     def _say(self, group: TaskGroup) -> str:
-        others = f", with the others {group.outside:.2f}" if len(self.groups) > 1 else ""
+        others = f"with the others {group.outside:.2f}"
         if len(group.tasks) == 1:
-            return f"Train alone: {group.tasks[0]} (mean affinity{others[1:]})."
+            return f"Train alone: {group.tasks[0]} (mean affinity {others})."
+        others = f", {others}" if len(self.groups) > 1 else ""
         return (
             f"Train together: {_join(group.tasks)} (mean affinity {group.within:.2f}"
             f"{others}; a shared pair of rank {self.rank} misses at least "

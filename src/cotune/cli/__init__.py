@@ -17,6 +17,7 @@ COMMANDS = {
     "export": "Write an adapter as plain PEFT LoRA, one folder per task.",
     "merge": "Write a full model with one task's update merged in.",
     "generate": "Write text with a trained adapter.",
+    "report": "Write one HTML page about runs: curves, scores, maps, recipe.",
     "explain": "Show factors, shapes, owners, parameters and bytes per layer.",
     "methods": "Show the table of methods.",
     "check": "Check a recipe and its data without training.",

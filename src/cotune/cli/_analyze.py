@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._options import RunArgument, SetOption, adapter_folder
+from ._options import RunArgument, SetOption, TaskOption, adapter_folder
 
 if TYPE_CHECKING:
     from .._adapter import Adapter
@@ -71,12 +71,15 @@ def run_similarity(
 
 @analyze.command("fusion-gap")
 def run_fusion_gap(
-    adapters: AdaptersArgument, out: OutOption = None, plot: PlotOption = None
+    adapters: AdaptersArgument,
+    task: TaskOption = None,
+    out: OutOption = None,
+    plot: PlotOption = None,
 ) -> None:
     """Measure how far averaging factors is from averaging updates."""
     from ..analysis import fusion_gap
 
-    _hand_out(fusion_gap(list(_read_all(adapters).values())), out, plot)
+    _hand_out(fusion_gap(list(_read_all(adapters).values()), task=task), out, plot)
 
 
 @analyze.command("change")
@@ -445,7 +448,12 @@ def _hand_out(
     for row in rows[:most]:
         table.add_row(*map(_text, row.values()))
     show(table)
-    for name, value in found.summary().items():
+    summary = found.summary()
+    if "matrix" in summary:
+        names = [summary[key] for key in ("names", "tasks", "norms") if key in summary]
+        names = list(names[0])
+        show(_matrix_table(names, summary["matrix"]))
+    for name, value in summary.items():
         if isinstance(value, (int, float, str)):
             show(f"{name}: {_text(value)}")
     if out is not None:
@@ -453,6 +461,18 @@ def _hand_out(
         show(f"The numbers lie in {out}")
     if plot is not None:
         show(f"The picture lies in {found.plot(plot)}")
+
+
+def _matrix_table(names: Sequence[str], matrix: Sequence[Sequence[float]]) -> Any:
+    from rich.table import Table
+
+    table = Table(title="over all layers")
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right")
+    for name, row in zip(names, matrix, strict=True):
+        table.add_row(name, *(f"{value:.3f}" for value in row))
+    return table
 
 
 def _text(value: object) -> str:

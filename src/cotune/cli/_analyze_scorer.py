@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ..training import Base
 
 ADAPTED = "base_model.model."
+IGNORED = -100
+"""Label of tokens without a loss, as in transformers."""
 
 
 class Scorer:
@@ -268,16 +270,22 @@ def _sum_gradients(
     encoded = [encoded[number] for number in range(min(rows, len(encoded)))]
     device = banks[0].device
     sums = [torch.zeros_like(bank, dtype=torch.float32) for bank in banks]
-    for start in range(0, len(encoded), batch_size):
-        batch = base.collate(encoded[start : start + batch_size])
+    starts = range(0, len(encoded), batch_size)
+    batches = [base.collate(encoded[start : start + batch_size]) for start in starts]
+    items = sum(_count_answers(base, batch["labels"]) for batch in batches)
+    for batch in batches:
         batch = {name: tensor.to(device) for name, tensor in batch.items()}
-        loss = base.loss(model, batch)
-        share = len(encoded[start : start + batch_size]) / len(encoded)
+        loss = base.loss(model, batch, items)
         grads = torch.autograd.grad(loss, banks, allow_unused=True)
         for total, grad in zip(sums, grads, strict=True):
             if grad is not None:
-                total += share * grad
+                total += grad
     return [total.cpu() for total in sums]
+
+
+def _count_answers(base: Base, labels: Tensor) -> int:
+    """Count what the loss is a mean over: rows, or answer tokens."""
+    return len(labels) if base.counts_rows else int((labels != IGNORED).sum())
 
 
 def need_loss(loss: float | None) -> float:

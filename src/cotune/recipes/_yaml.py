@@ -17,6 +17,8 @@ class _Loader(yaml.SafeLoader):
         """Refuse a key that comes twice; YAML would silently take the last."""
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise ConfigError(

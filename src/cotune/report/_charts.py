@@ -202,6 +202,8 @@ def step_chart(
 def strip_prefix(names: Sequence[str]) -> list[str]:
     """Take the parts that all dotted names begin with from each of them.
 
+    A bare number would say too little, so the part before it stays.
+
     Args:
         names: Names of layers.
 
@@ -215,6 +217,8 @@ def strip_prefix(names: Sequence[str]) -> list[str]:
         len(p) > count + 1 and p[count] == parts[0][count] for p in parts
     ):
         count += 1
+    if count and any(part[count:][-1].isdigit() for part in parts):
+        count -= 1
     return [".".join(part[count:]) for part in parts]
 
 

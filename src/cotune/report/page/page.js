@@ -65,7 +65,7 @@
     return { ...trace, name, line: { color, dash, width: 2 }, marker: { color, symbol, size: 6 } };
   }
 
-  function dress(axis, names, palette, most) {
+  function dress(axis, names, palette, most, isBelow) {
     const shown = {
       automargin: true, gridcolor: palette.grid, zerolinecolor: palette.line,
       linecolor: palette.line, tickfont: { size: 12 }, ...axis,
@@ -73,6 +73,8 @@
     if (axis.type === "category") {
       const all = [...new Set(names)];
       Object.assign(shown, { tickvals: all, ticktext: all.map((name) => fit(name, most)) });
+      const upright = all.length < 3 || all.every((name) => name.length < 9);
+      if (isBelow) shown.tickangle = upright ? 0 : -90;
     }
     return shown;
   }
@@ -86,14 +88,14 @@
     const many = chart.traces.length > 1;
     const layout = {
       ...chart.layout,
-      xaxis: dress(chart.layout.xaxis, xs, palette, most),
-      yaxis: dress(chart.layout.yaxis, ys, palette, most),
+      xaxis: dress(chart.layout.xaxis, xs, palette, most, true),
+      yaxis: dress(chart.layout.yaxis, ys, palette, most, false),
       width, height: chart.height, autosize: false,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 13, color: palette.text },
       margin: { l: 8, r: 12, t: 12, b: 8 },
       showlegend: many && chart.style !== "map",
-      legend: { orientation: "h", x: 0, xanchor: "left", y: 1.02, yanchor: "bottom" },
+      legend: { orientation: "h", x: 0, xanchor: "left", y: 1, yanchor: "bottom" },
       hoverlabel: { bgcolor: palette.card, font: { color: palette.text }, bordercolor: palette.line },
       dragmode: false,
     };

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._blocks import Chart, Section
-from .._charts import bar_chart, strip_prefix
+from .._charts import heat_map, strip_prefix
 from .._numbers import as_number
 from .._run_folder import RunFolder, find_analyses
 
@@ -32,17 +32,14 @@ def build_fusion_gap(runs: Sequence[RunFolder]) -> Section | None:
 
 def _chart(name: str, found: Mapping[str, Any]) -> Chart:
     rows = found["rows"]
-    groups = {
-        "average update": [as_number(row["mix"]) for row in rows],
-        "gap before": [as_number(row["before"]) for row in rows],
-        "gap after alignment": [as_number(row["after"]) for row in rows],
-    }
-    return bar_chart(
+    columns = {"mix": "average update", "before": "gap", "after": "gap after alignment"}
+    return heat_map(
         f"Fusion gap per layer: {name}",
-        f"Bars of norms for {len(rows)} layers: {', '.join(groups)}.",
+        f"Map of norms for {len(rows)} layers: {', '.join(columns.values())}.",
         strip_prefix([str(row["layer"]) for row in rows]),
-        groups,
+        list(columns.values()),
+        [[as_number(row[column]) for column in columns] for row in rows],
         of="Layer",
         unit="Frobenius norm",
-        reference="average update",
+        low=0,
     )
