@@ -38,6 +38,16 @@ def test_a_wide_map_has_a_long_table() -> None:
     assert chart.traces[0]["z"] == values
 
 
+def test_colours_reach_from_the_smallest_to_the_largest_number() -> None:
+    values = [[None, 2.0], [0.5, None]]
+    trace = heat_map("t", "a", ["r", "s"], ["x", "y"], values, of="R", unit="u").traces[
+        0
+    ]
+    assert (trace["zmin"], trace["zmax"]) == (0.5, 2.0)
+    fixed = heat_map("t", "a", ["r", "s"], ["x", "y"], values, of="R", unit="u", low=0)
+    assert (fixed.traces[0]["zmin"], fixed.traces[0]["zmax"]) == (0, 2.0)
+
+
 def test_many_lines_become_a_map() -> None:
     def lines(count: int) -> dict[str, list[tuple[float, float | None]]]:
         return {str(n): [(1, n), (2, None)] for n in range(count)}

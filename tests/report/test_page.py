@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -164,3 +165,11 @@ def test_a_file_of_another_form_is_refused_by_name(make_run) -> None:
     (folder / "schedule.json").write_text('{"first_steps": [0]}')
     with pytest.raises(ConfigError, match="in the section 'activation'"):
         build_page([folder])
+
+
+def test_without_plotly_the_error_says_what_to_install(
+    make_run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(ConfigError, match=r"pip install 'cotune\[plot\]'"):
+        build_page([make_run()])

@@ -144,13 +144,14 @@ def heat_map(
     """
     named = [escape(c) if isinstance(c, str) else c for c in columns]
     text = bool(columns) and isinstance(columns[0], str)
+    found = [value for row in values for value in row if value is not None]
     trace: dict[str, Any] = {
         "type": "heatmap",
         "x": named,
         "y": [escape(row) for row in rows],
         "z": [list(row) for row in values],
-        "zmin": low,
-        "zmax": high,
+        "zmin": min(found, default=0) if low is None else low,
+        "zmax": max(found, default=1) if high is None else high,
         "scale": scale,
         "colorbar": {"title": {"text": escape(unit), "side": "right"}, "thickness": 12},
         "hovertemplate": "%{y}, %{x}: %{z:.4g}<extra></extra>",
@@ -164,7 +165,9 @@ def heat_map(
         },
         "yaxis": {"type": "category", "autorange": "reversed"},
     }
-    height = 150 + _CELL * max(4, len(rows))
+    longest = max((len(c) for c in named if isinstance(c, str)), default=0)
+    # Long names stand upright below the map.
+    height = 150 + _CELL * max(4, len(rows)) + 6 * min(longest, 24)
     table = _cells(title, rows, columns, values, of)
     return Chart(title, alt, "map", [trace], layout, height, table)
 
