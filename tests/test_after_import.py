@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import run_python
 
 from cotune._after_import import after_import
+from helpers import run_python
 
 
 @pytest.fixture

@@ -22,7 +22,9 @@ def main() -> None:
     args = parser(QUESTION).parse_args()
     arms = {
         "import peft, cotune": partial(run, "import peft, cotune"),
-        "... and all configs": partial(run, "import peft; from cotune import CoTuneConfig"),
+        "... and all configs": partial(
+            run, "import peft; from cotune import CoTuneConfig"
+        ),
         "import cotune alone": partial(run, "import cotune"),
     }
     ratios = paired_ratios(

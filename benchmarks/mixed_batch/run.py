@@ -13,8 +13,15 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import LlamaForCausalLM
 
-from benchmarks.harness import SHAPES, base_model, figure, paired_ratios, parser
-from benchmarks.harness import publish, twin
+from benchmarks.harness import (
+    SHAPES,
+    base_model,
+    figure,
+    paired_ratios,
+    parser,
+    publish,
+    twin,
+)
 from cotune import CoTuneConfig
 
 QUESTION = "Mixed batches: our step against PEFT's way, and against one task"
@@ -86,7 +93,9 @@ def main() -> None:
         arms = {}
         for count in (8, 64, 256):
             rows = torch.arange(256, device=args.device) % count
-            arms[str(count)] = partial(mixed_step, ours(base, count, **fields), ids, rows)
+            arms[str(count)] = partial(
+                mixed_step, ours(base, count, **fields), ids, rows
+            )
         ratios = time(partial(mixed_step, one, ids, alone), arms)
         for count, values in ratios.items():
             mark = 1.25 if count != "256" else None

@@ -60,7 +60,9 @@ PUBLISHED = {
 
 def step(model: nn.Module, embeds: Tensor, labels: Tensor, **kwargs: object) -> None:
     """Run one forward and backward pass, without an optimizer."""
-    model(inputs_embeds=embeds, labels=labels, use_cache=False, **kwargs).loss.backward()
+    model(
+        inputs_embeds=embeds, labels=labels, use_cache=False, **kwargs
+    ).loss.backward()
     model.zero_grad(set_to_none=True)
     embeds.grad = None
 

@@ -14,6 +14,10 @@ from ._after_import import after_import
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ._adapter import Adapter
+    from ._adapter_file import read_adapter, write_adapter
+    from ._errors import ConfigError
+    from ._load import load_adapter
     from .adapters import (
         METHODS,
         ALoRAConfig,
@@ -24,49 +28,63 @@ if TYPE_CHECKING:
         HydraLoRAConfig,
         MoELoRAConfig,
         MTLLoRAConfig,
+        add_task,
+        mixed_training,
         use_tasks,
+        watch_routers,
     )
+    from .operators.convert import export_lora
+    from .operators.merge import merge_adapters
+    from .schedules import CoTo, CoToCallback
 
 _PUBLIC = {
-    "METHODS": "adapters",
     "ALoRAConfig": "adapters",
+    "Adapter": "_adapter",
     "CoLAConfig": "adapters",
     "CoLoRAConfig": "adapters",
+    "CoTo": "schedules",
+    "CoToCallback": "schedules",
     "CoTuneConfig": "adapters",
+    "ConfigError": "_errors",
     "DualConfig": "adapters",
     "HydraLoRAConfig": "adapters",
+    "METHODS": "adapters",
     "MTLLoRAConfig": "adapters",
     "MoELoRAConfig": "adapters",
     "add_task": "adapters",
-    "load_adapter": "_load",
-    "read_adapter": "_adapter_file",
     "export_lora": "operators.convert",
-    "watch_routers": "adapters",
+    "load_adapter": "_load",
+    "merge_adapters": "operators.merge",
     "mixed_training": "adapters",
-    "Adapter": "_adapter",
-    "ConfigError": "_errors",
+    "read_adapter": "_adapter_file",
     "use_tasks": "adapters",
+    "watch_routers": "adapters",
+    "write_adapter": "_adapter_file",
 }
 
 __all__ = [
     "METHODS",
     "ALoRAConfig",
+    "Adapter",
     "CoLAConfig",
     "CoLoRAConfig",
+    "CoTo",
+    "CoToCallback",
     "CoTuneConfig",
+    "ConfigError",
     "DualConfig",
     "HydraLoRAConfig",
     "MTLLoRAConfig",
     "MoELoRAConfig",
     "add_task",
-    "load_adapter",
-    "read_adapter",
     "export_lora",
-    "watch_routers",
+    "load_adapter",
+    "merge_adapters",
     "mixed_training",
-    "Adapter",
-    "ConfigError",
+    "read_adapter",
     "use_tasks",
+    "watch_routers",
+    "write_adapter",
 ]
 
 

@@ -83,7 +83,7 @@ class Factors:
     B0: Float[Tensor, "N0 d_out r"] | None = None
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that are there, by field name, in the order of the class."""
+        """Return the tensors that are there, by field name, in that order."""
         names = ("A", "B", "core", "router", "weight", "A0", "B0")
         found = {name: getattr(self, name) for name in names}
         return {name: value for name, value in found.items() if value is not None}
@@ -99,8 +99,8 @@ class Adapter:
     """A trained adapter: its layers, its config and its tasks.
 
     Args:
-        layers: Layer name (as in the base model, e.g. ``model.layers.0.self_attn.q_proj``)
-            -> its factors. The order is that of the model.
+        layers: Layer name as in the base model, e.g. ``layers.0.self_attn.q_proj``, to
+            its factors. The order is that of the model.
         config: The content of ``adapter_config.json``.
         tasks: Task names, in the order of the per-task tensors; empty for plain LoRA.
         extra: Other tensors of the adapter file (``modules_to_save``, biases), by the

@@ -251,7 +251,7 @@ def _scale(config: Mapping[str, Any], layer: str, r: int) -> float:
     from peft.utils.other import get_pattern_key
 
     patterns = config.get("alpha_pattern") or {}
-    key = get_pattern_key(patterns.keys(), layer)
+    key = get_pattern_key(list(patterns), layer)
     alpha = patterns.get(key, config.get("lora_alpha", r))
     return alpha / (r**0.5 if config.get("use_rslora") else r)
 

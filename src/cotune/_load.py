@@ -56,9 +56,7 @@ def load_adapter(
     )
 
 
-def _misfits(
-    sizes: dict[str, tuple[int, int]], base_model: nn.Module
-) -> Iterator[str]:
+def _misfits(sizes: dict[str, tuple[int, int]], base_model: nn.Module) -> Iterator[str]:
     from .adapters._layer import features_of
 
     modules = dict(base_model.named_modules())

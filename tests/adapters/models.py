@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
-from helpers import TARGETS, TASK_TYPES, fill_factors, tiny_model
 from peft import PeftModel, get_peft_model
 from torch import Tensor
 
 from cotune.adapters import METHODS, CoTuneConfig
+from helpers import FAMILIES, TARGETS, TASK_TYPES, fill_factors, tiny_model
 
 TASKS = ["art", "bio", "law"]
 PER_TASK = ["colora", "dual", "mtl", "alora-by-task"]
@@ -61,8 +62,26 @@ def methods() -> list[str]:
     return [*METHODS, "alora-by-task"]
 
 
-def rows_apart(
-    batch: dict[str, Tensor], picks: list[int]
-) -> dict[str, Tensor]:
+def grid(names: list[str] | None = None) -> list[Any]:
+    """Return (method, family) pairs; what the quick suite can do without is slow.
+
+    Quick: every method on one family, and one static, one routed and one per-task
+    method on every family.
+    """
+    return [
+        pytest.param(
+            method,
+            family,
+            id=f"{method}-{family}",
+            marks=[]
+            if family == "llama" or method in ("cola", "hydralora", "dual")
+            else pytest.mark.slow,
+        )
+        for method in names or methods()
+        for family in FAMILIES
+    ]
+
+
+def rows_apart(batch: dict[str, Tensor], picks: list[int]) -> dict[str, Tensor]:
     """Return some rows of a batch."""
     return {name: value[picks] for name, value in batch.items()}

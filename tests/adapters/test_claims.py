@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from adapters.layers import Case, coupling_cases, make_layer
-from adapters.models import adapted, config_of
-from helpers import FAMILIES, TARGETS, tiny_batch, tiny_model
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 
+from adapters.layers import Case, coupling_cases, make_layer
+from adapters.models import adapted, config_of
 from cotune.adapters import CollaborativeLayer
+from helpers import FAMILIES, TARGETS, tiny_batch, tiny_model
 
 
 def error(got: Tensor, wanted: Tensor) -> float:
@@ -69,8 +69,19 @@ def train(model: nn.Module, family: str, steps: int) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("pair", ONE_PAIR)
+@pytest.mark.parametrize(
+    ("pair", "family"),
+    [
+        pytest.param(
+            pair,
+            family,
+            id=f"{pair}-{family}",
+            marks=[] if pair == "lora" or family == "llama" else pytest.mark.slow,
+        )
+        for pair in ONE_PAIR
+        for family in FAMILIES
+    ],
+)
 def test_m5_one_pair_is_lora_in_output_and_20_training_steps(
     pair: str, family: str
 ) -> None:
@@ -136,9 +147,7 @@ def test_c3_all_factors_of_cola_full_stay_equal_for_ever() -> None:
 def test_c3_unequal_starts_keep_their_differences_under_full_only(
     coupling: str,
 ) -> None:
-    model = fp64(
-        "cola", coupling=coupling, num_A=2, num_B=2, start="pissa-split", r=1
-    )
+    model = fp64("cola", coupling=coupling, num_A=2, num_B=2, start="pissa-split", r=1)
     before = [layer.cotune_A["default"].detach().clone() for layer in layers_of(model)]
     optimizer = torch.optim.SGD(
         [p for p in model.parameters() if p.requires_grad], lr=1e-2, momentum=0.9
@@ -155,7 +164,14 @@ def test_c3_unequal_starts_keep_their_differences_under_full_only(
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "momentum"])
-@pytest.mark.parametrize("sizes", [(2, 3), (1, 3), (4, 2)])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        (2, 3),
+        pytest.param((1, 3), marks=pytest.mark.slow),
+        pytest.param((4, 2), marks=pytest.mark.slow),
+    ],
+)
 def test_c4_cola_full_is_pissa_with_learning_rates_times_m_and_n(
     sizes: tuple[int, int], optimizer: str
 ) -> None:

@@ -107,7 +107,10 @@ def test_every_field_has_a_help_text_and_a_line_in_the_docstring() -> None:
 def test_lists_of_layers_become_sets_and_nothing_of_the_caller_is_kept() -> None:
     tasks, ranks = ["art"], {"q": 2}
     config = CoTuneConfig(
-        target_modules=["q", "v"], exclude_modules=["k"], tasks=tasks, rank_pattern=ranks
+        target_modules=["q", "v"],
+        exclude_modules=["k"],
+        tasks=tasks,
+        rank_pattern=ranks,
     )
     assert config.target_modules == {"q", "v"} and config.exclude_modules == {"k"}
     tasks.append("bio")
@@ -145,7 +148,10 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"rank_pattern": {"q": 0}}, r"rank_pattern\['q'\]: must be >= 1, got 0"),
     ({"alpha_pattern": {"q": 0}}, r"alpha_pattern\['q'\]: must be > 0, got 0"),
     ({"method": "hydra"}, "Unknown method 'hydra'. Did you mean hydralora"),
-    ({"coupling": "heuristic"}, "Unknown coupling 'heuristic'. Did you mean heuristic-"),
+    (
+        {"coupling": "heuristic"},
+        "Unknown coupling 'heuristic'. Did you mean heur",
+    ),
     ({"core": "diagonal"}, "Unknown core 'diagonal'. Did you mean diag"),
     ({"start": "pisa"}, "Unknown start 'pisa'. Did you mean pissa"),
     ({"start_svd": "slow"}, "Unknown start_svd 'slow'"),

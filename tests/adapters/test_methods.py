@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from adapters.layers import TASKS, make_layer, method_cases
-from helpers import factors_of
 from peft import get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from adapters.layers import TASKS, make_layer, method_cases
 from cotune import CoTuneConfig
 from cotune.adapters import CORES, COUPLINGS, METHODS, STARTS
+from helpers import factors_of
 
 BLOCKS, D_IN, D_OUT, LINEARS = 32, 38_912, 43_008, 7
 
@@ -84,7 +84,9 @@ COUNTS: list[tuple[str, dict[str, Any], int]] = [
     "blocks", [1, pytest.param(BLOCKS, marks=pytest.mark.slow)], ids="{}-blocks".format
 )
 @pytest.mark.parametrize(
-    ("fields", "wanted"), [line[1:] for line in COUNTS], ids=[line[0] for line in COUNTS]
+    ("fields", "wanted"),
+    [line[1:] for line in COUNTS],
+    ids=[line[0] for line in COUNTS],
 )
 def test_c9_counts_on_llama_8b_are_those_of_the_papers(
     fields: dict[str, Any], wanted: int, blocks: int

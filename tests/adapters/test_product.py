@@ -1,4 +1,4 @@
-"""The fast way and the generic way give the same numbers, or the fast one steps back."""
+"""The fast and the generic way give the same numbers, or the fast one steps back."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
 from adapters.layers import (
     D_IN,
     D_OUT,
@@ -15,13 +18,11 @@ from adapters.layers import (
     method_cases,
     plain_base,
 )
-from adapters.models import adapted, methods
-from helpers import FAMILIES, logits, tiny_batch
-from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
-
+from adapters.models import adapted, grid
+from cotune._errors import ConfigError
 from cotune.adapters import CollaborativeLayer
 from cotune.adapters._product import plain_weight
+from helpers import logits, tiny_batch
 
 METHODS = method_cases()
 # Largest relative difference of two ways to round: a few units in the last place.
@@ -115,17 +116,14 @@ def test_the_router_decides_in_fp32_whatever_the_dtype(fast: str) -> None:
     assert seen == [torch.float32, torch.float32]
 
 
-WHOLE_MODELS = [
-    *((method, torch.float32) for method in methods()),
-    # Other dtypes: one routed method, and one with parts per task.
-    *((method, dtype) for method in ("alora", "dual") for dtype in HALF),
-]
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("method", "dtype"), WHOLE_MODELS, ids=str)
+@pytest.mark.parametrize(
+    "dtype",
+    [torch.float32, *(pytest.param(dtype, marks=pytest.mark.slow) for dtype in HALF)],
+    ids=str,
+)
+@pytest.mark.parametrize(("method", "family"), grid())
 def test_both_ways_agree_in_whole_models(
-    method: str, dtype: torch.dtype, family: str
+    method: str, family: str, dtype: torch.dtype
 ) -> None:
     tasks = ["law", "art", "law", "bio"]
     outputs = [
@@ -254,6 +252,38 @@ def test_double_backward_works_the_generic_way(case: Case) -> None:
     x, tasks = batch_of(layer, samples=2, tokens=1)
     layer.state.current = tasks
     assert torch.autograd.gradgradcheck(layer, (x.requires_grad_(True),))
+
+
+@pytest.mark.parametrize("fast", ["auto", "off"])
+@pytest.mark.parametrize("case", METHODS, ids=str)
+def test_factors_changed_before_backward_give_an_error_or_the_right_gradient(
+    case: Case, fast: str
+) -> None:
+    layer = make_layer(case, fast=fast)
+    x, tasks = batch_of(layer)
+    x.requires_grad_(True)
+    layer.state.current = tasks
+    (wanted,) = torch.autograd.grad(layer(x).sum(), x)
+    y = layer(x)
+    with torch.no_grad():
+        layer.cotune_A["default"].add_(1)
+        layer.cotune_B["default"].add_(1)
+    try:
+        (got,) = torch.autograd.grad(y.sum(), x)
+    except RuntimeError as error:
+        assert "in place" in str(error) or "inplace" in str(error)
+    else:
+        torch.testing.assert_close(got, wanted)
+
+
+def test_fast_on_refuses_layers_that_it_cannot_stand_in_for() -> None:
+    base = plain_base()
+    layer = make_layer(Case("", {"method": "lora", "fast": "on"}), base=base)
+    x, _ = batch_of(layer)
+    layer(x)
+    base.register_forward_hook(lambda module, args, output: output)
+    with pytest.raises(ConfigError, match="'on' needs a frozen Linear or Conv1D"):
+        layer(x)
 
 
 @pytest.mark.parametrize("case", METHODS, ids=str)

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from adapters.layers import CORE_NAMES
-from adapters.oracle import loop_update, read_bank
-from helpers import fill_factors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from adapters.layers import CORE_NAMES
+from adapters.oracle import loop_update, read_bank
 from cotune._errors import ConfigError
 from cotune.adapters import COUPLINGS, STARTS, CollaborativeLayer, CoTuneConfig
 from cotune.adapters._tasks import TaskState
+from helpers import fill_factors
 
 TOLERANCE = {
     torch.float64: 1e-10,
@@ -210,5 +210,3 @@ def test_any_new_layer_is_its_base_layer(drawn: Drawn) -> None:
     for training in (True, False):
         layer.train(training)
         assert relative_error(layer(x), layer.base_layer(x)) <= 1e-6
-
-

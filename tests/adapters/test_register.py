@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import run_python
 from peft.mapping import (
     PEFT_TYPE_TO_CONFIG_MAPPING,
     PEFT_TYPE_TO_PREFIX_MAPPING,
@@ -20,6 +19,7 @@ from peft.utils.peft_types import PeftType
 from cotune import CoTuneConfig
 from cotune.adapters import CoTuneModel, register
 from cotune.adapters._register import add_peft_type
+from helpers import run_python
 
 
 def test_the_member_is_like_any_other() -> None:
@@ -66,9 +66,6 @@ ORDERS = [
     "import cotune, peft",
     "import peft, cotune",
     "from cotune import CoLAConfig; import peft",
-    "import cotune; from peft.utils.peft_types import PeftType; import peft",
-    "import transformers, cotune; from peft import PeftModel; import peft",
-    "from cotune.adapters._layer import CollaborativeLayer; import peft",
 ]
 ASK = """
 import json, sys

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import Tensor
+
 from adapters.layers import (
     COPY_FORMS,
     TASKS,
@@ -13,12 +15,13 @@ from adapters.layers import (
     make_layer,
 )
 from adapters.oracle import loop_update, read_bank
-from torch import Tensor
-
 from cotune._errors import ConfigError
-from cotune.adapters import CollaborativeLayer, resolve
+from cotune.adapters import CORES, CollaborativeLayer, resolve
 
-CASES = coupling_cases(starts=COPY_FORMS)
+CASES = [
+    *coupling_cases(cores=["none"], starts=COPY_FORMS),
+    *coupling_cases(cores=list(CORES), starts=["pissa"]),
+]
 
 
 def parts(layer: CollaborativeLayer) -> tuple[str, str]:

@@ -8,18 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from adapters.models import PER_TASK, TASKS, adapted, config_of, methods
-from helpers import (
-    FAMILIES,
-    TASK_TYPES,
-    factors_of,
-    fill_factors,
-    folder_bytes,
-    logits,
-    run_python,
-    tiny_batch,
-    tiny_model,
-)
 from peft import (
     AutoPeftModel,
     AutoPeftModelForCausalLM,
@@ -34,8 +22,20 @@ from peft import (
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from adapters.models import PER_TASK, TASKS, adapted, config_of, grid, methods
 from cotune import CoTuneConfig, export_lora, read_adapter
 from cotune.adapters import CollaborativeLayer
+from helpers import (
+    FAMILIES,
+    TASK_TYPES,
+    factors_of,
+    fill_factors,
+    folder_bytes,
+    logits,
+    run_python,
+    tiny_batch,
+    tiny_model,
+)
 
 STATIC = [m for m in methods() if m not in ("alora", "hydralora", "moelora")]
 COPIES = [("cola", "pissa"), ("cola", "pissa-split"), ("dual", "pissa-split")]
@@ -323,9 +323,10 @@ LOAD_ALL = """
 import json, sys, warnings
 warnings.simplefilter("ignore")
 sys.path.insert(0, sys.argv[2])
-ORDER
+import cotune
 from pathlib import Path
 import torch
+from peft import PeftModel
 from helpers import logits, tiny_batch, tiny_model
 same = {}
 for folder in sorted(Path(sys.argv[1]).iterdir()):
@@ -339,17 +340,7 @@ print(json.dumps(same))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "order",
-    [
-        "import cotune\nfrom peft import PeftModel",
-        "from peft import PeftModel\nimport cotune",
-        "from cotune import CoLAConfig\nfrom peft import PeftModel",
-    ],
-)
-def test_m7_a_fresh_process_gives_the_same_output_bit_for_bit(
-    order: str, tmp_path: Path
-) -> None:
+def test_m7_a_fresh_process_gives_the_same_output_bit_for_bit(tmp_path: Path) -> None:
     batch = tiny_batch("llama")
     for method in methods():
         model = adapted(method)
@@ -358,9 +349,8 @@ def test_m7_a_fresh_process_gives_the_same_output_bit_for_bit(
         call = tasks_for(method)
         torch.save(logits(model, batch, **call), folder / "logits.pt")
         (folder / "call.json").write_text(json.dumps(call))
-    code = LOAD_ALL.replace("ORDER", order)
-    same = run_python(code, str(tmp_path), str(Path(__file__).parents[1]))
-    assert same == {method: True for method in sorted(methods())}
+    same = run_python(LOAD_ALL, str(tmp_path), str(Path(__file__).parents[1]))
+    assert same == dict.fromkeys(sorted(methods()), True)
 
 
 @pytest.mark.slow
@@ -384,8 +374,7 @@ except KeyError as error:
 
 
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False:UserWarning")
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", STATIC)
+@pytest.mark.parametrize(("method", "family"), grid(STATIC))
 def test_m7_an_export_in_plain_peft_gives_the_same_output_per_task(
     method: str, family: str, tmp_path: Path
 ) -> None:

@@ -10,13 +10,20 @@ from typing import Any
 import peft
 import pytest
 import torch
-from adapters.models import PER_TASK, TASKS, adapted, config_of, methods, rows_apart
-from helpers import DECODERS, FAMILIES, fill_factors, logits, tiny_batch, tiny_model
 from torch import Tensor, nn
 
+from adapters.models import (
+    PER_TASK,
+    TASKS,
+    adapted,
+    config_of,
+    grid,
+    rows_apart,
+)
 from cotune import mixed_training, use_tasks
 from cotune._errors import ConfigError
 from cotune.adapters._tasks import attach_state, detach_state, find_state, rows_of
+from helpers import DECODERS, fill_factors, logits, tiny_batch, tiny_model
 
 MIXED = ["law", "art", "law", "bio"]
 
@@ -29,8 +36,7 @@ def close(got: Tensor, wanted: Tensor) -> bool:
 # -- mixed batches ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", methods())
+@pytest.mark.parametrize(("method", "family"), grid())
 def test_m8_a_mixed_batch_equals_the_batches_of_each_task(
     method: str, family: str
 ) -> None:
@@ -44,8 +50,7 @@ def test_m8_a_mixed_batch_equals_the_batches_of_each_task(
         assert not close(mixed, logits(model, batch, tasks="art"))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", PER_TASK)
+@pytest.mark.parametrize(("method", "family"), grid(PER_TASK))
 def test_m8_gradients_of_a_mixed_batch_are_the_sum_over_its_tasks(
     method: str, family: str
 ) -> None:
@@ -278,9 +283,21 @@ def generate(model: nn.Module, batch: dict[str, Tensor], **ways: Any) -> Tensor:
         return model.generate(**batch, **settings)  # pyright: ignore
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way",
+    [
+        "several beams",
+        *(
+            pytest.param(way, marks=pytest.mark.slow)
+            for way in WAYS
+            if way != "several beams"
+        ),
+    ],
+)
 @pytest.mark.parametrize("family", [*DECODERS, "t5"])
-@pytest.mark.parametrize("method", ["colora", "dual"])
+@pytest.mark.parametrize(
+    "method", ["dual", pytest.param("colora", marks=pytest.mark.slow)]
+)
 def test_generation_of_a_mixed_batch_equals_that_of_each_sample(
     method: str, family: str, way: str
 ) -> None:
@@ -301,9 +318,7 @@ def test_sampled_sequences_belong_to_the_task_of_their_prompt() -> None:
     fill_factors(model, std=2.0)
     batch = tiny_batch("llama")
     with use_tasks(model, MIXED):
-        drawn = generate(
-            model, batch, do_sample=True, top_k=1, num_return_sequences=3
-        )
+        drawn = generate(model, batch, do_sample=True, top_k=1, num_return_sequences=3)
         wanted = generate(model, batch, do_sample=False)
     assert torch.equal(drawn, wanted.repeat_interleave(3, dim=0))
 
@@ -352,8 +367,7 @@ def checkpointed(model: nn.Module, reentrant: bool) -> None:
 
 
 @pytest.mark.parametrize("reentrant", [True, False], ids=["reentrant", "not"])
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", ["colora", "dual", "mtl", "alora-by-task"])
+@pytest.mark.parametrize(("method", "family"), grid(PER_TASK))
 def test_gradient_checkpointing_changes_no_gradient(
     method: str, family: str, reentrant: bool
 ) -> None:

@@ -76,6 +76,15 @@ def test_the_advice_names_groups_and_numbers(two_families):
     assert advice[-1].startswith("All 6 tasks on one pair of rank 2 miss at least ")
 
 
+def test_tasks_that_are_not_alike_are_no_group(adapter):
+    found = affinity({name: adapter(seed, d_in=90) for seed, name in enumerate("abcd")})
+    assert all(
+        abs(group.within) < 0.1 for group in found.groups if len(group.tasks) > 1
+    )
+    assert not any(line.startswith("Train together") for line in found.advice())
+    assert found.advice()[0].startswith("No reason to train together: a")
+
+
 def test_more_groups_can_be_asked_for(two_families):
     found = affinity(two_families, groups=6, rank=1)
     assert len(found.groups) == 6

@@ -38,9 +38,9 @@ def test_a_winner_is_named_or_the_want_of_one(shown) -> None:
     found = json.loads((folder / "comparison.json").read_text())
     best = found["ranking"][0]
     if found["not_told_from_the_best"]:
-        assert f"No method wins: {best}" in text
+        assert f"No winner: {best}" in text
     else:
-        assert f"{best} wins: " in text
+        assert f"Winner: {best}, " in text
     assert "One seed: the luck of training is not in the interval." in text
 
 

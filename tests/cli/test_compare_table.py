@@ -50,20 +50,20 @@ def test_several_seeds_show_their_spread() -> None:
 
 def test_a_clear_winner_is_named_with_the_interval_of_its_lead() -> None:
     found = make(("bad", [0.0] * 40), ("good", [0.5] * 40), seeds=2)
-    text = "good wins: 0.500 ahead of bad (95 % interval 0.500 to 0.500)."
+    text = "Winner: good, 0.500 ahead of bad (95 % interval 0.500 to 0.500)."
     assert describe_winner(found) == text
 
 
 def test_a_winner_with_low_scores_leads_by_a_positive_number() -> None:
     found = make(("bad", [0.5] * 40), ("good", [0.1] * 40), seeds=2, high=False)
-    assert describe_winner(found).startswith("good wins: 0.400 ahead of bad")
+    assert describe_winner(found).startswith("Winner: good, 0.400 ahead of bad")
 
 
 def test_arms_within_chance_of_the_best_make_no_winner() -> None:
     near = ("near", [0.0] * 19 + [1.0] * 21)
     best = ("best", [1.0] * 20 + [0.0] * 18 + [1.0] * 2)
     said = describe_winner(make(near, best, ("far", [0.0] * 40)))
-    assert said.startswith("No method wins: best has the best mean, but the 95 %")
+    assert said.startswith("No winner: best has the best mean, but the 95 %")
     assert "lead over near includes 0." in said
     assert "One seed" in said
 

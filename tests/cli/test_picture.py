@@ -46,8 +46,9 @@ def test_bars_and_numbers_are_those_of_the_comparison(found) -> None:
     assert [bar.get_height() for bar in bars.patches] == [0.0, 0.5, 0.75, 1.0]
     colours = [bar.get_facecolor() for bar in bars.patches]
     assert colours.count(colours[-1]) == 1, "the best bar stands out"
-    _draw_grid(grid, ["base model", "LoRA"], ["one"], [[0.25, 0.75]])
+    _draw_grid(grid, ["base model", "LoRA"], ["one"], [[0.25, 0.75]], True)
     assert [text.get_text() for text in grid.texts] == ["0.25", "0.75"]
+    assert [text.get_weight() for text in grid.texts] == ["normal", "bold"]
 
 
 def test_without_matplotlib_there_is_no_picture(found, tmp_path, monkeypatch) -> None:

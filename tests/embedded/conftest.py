@@ -1,4 +1,4 @@
-"""The embedded model and its pre-training texts, loaded once."""
+"""The embedded model and the scripts that made and measured it, loaded once."""
 
 from __future__ import annotations
 
@@ -30,8 +30,22 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="session")
 def corpus() -> ModuleType:
+    return import_script("embedded_corpus")
+
+
+@pytest.fixture(scope="session")
+def compare() -> ModuleType:
+    return import_script("compare_embedded_tasks")
+
+
+@pytest.fixture(scope="session")
+def build() -> ModuleType:
+    return import_script("build_embedded_model")
+
+
+def import_script(name: str) -> ModuleType:
     sys.path.insert(0, str(SCRIPTS))
     try:
-        return importlib.import_module("embedded_corpus")
+        return importlib.import_module(name)
     finally:
         sys.path.remove(str(SCRIPTS))

@@ -25,6 +25,8 @@ from cotune.training import BaseSpec, TrainingSpec, adapt, load_base, run_traini
 
 NAMES = ("plain", "flipped", "third")
 RANK = os.environ.get("RANK", "0")
+# Every process writes its own copy: they run at the same time.
+DATA = f"data{os.getpid()}"
 TRAINING = {
     "max_steps": 7,
     "learning_rate": 1e-2,
@@ -55,7 +57,7 @@ def run(root: Path, request: dict) -> None:
         copy_checkpoint(root / earlier[0], out, earlier[1])
     result = run_training(
         describe(root, kind),
-        small_runs.make_tasks(root / f"data{RANK}", NAMES, rows=8),
+        small_runs.make_tasks(root / DATA, NAMES, rows=8),
         make_adapter(method, kind),
         TrainingSpec(**{**TRAINING, **request}),
         out,
@@ -92,7 +94,7 @@ def train_sharded(root: Path, request: dict) -> None:
     accelerate leaves FSDP out on CPUs, so torch's own ``fully_shard`` is applied.
     """
     out, size = root / request["out"], request["per_device_train_batch_size"]
-    some = small_runs.make_tasks(root / f"data{RANK}", NAMES, rows=8)
+    some = small_runs.make_tasks(root / DATA, NAMES, rows=8)
     encode = EncodeSpec(max_length=32)
     base = load_base(describe(root, "causal"), some, encode=encode)
     torch.manual_seed(0)

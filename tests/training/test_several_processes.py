@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -87,16 +86,14 @@ def folder(root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
     for family in ("llama", "bert"):
         shutil.copytree(root / family, folder / family)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    torchrun = (sys.executable, "-m", "torch.distributed.run")
-    two = start(
-        *torchrun, "--nproc-per-node=2", f"--master-port={port}", root=folder, runs=TWO
+    # --standalone: torchrun finds a free port by itself, also beside other runs.
+    torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone")
+    processes = (
+        start(*torchrun, "--nproc-per-node=2", root=folder, runs=TWO),
+        start(sys.executable, root=folder, runs=ONE),
     )
-    one = start(sys.executable, root=folder, runs=ONE)
-    for process in (two, one):
-        output, _ = process.communicate(timeout=300)
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    for process, output in zip(processes, outputs, strict=True):
         assert process.returncode == 0, output[-6000:]
     return folder
 

@@ -167,7 +167,8 @@ def average_shares(
 
     Args:
         model: A model with a routed adapter.
-        run: Calls the model, e.g. on all rows of a task. Called once, without gradients.
+        run: Calls the model, e.g. on all rows of a task. Called once, without
+            gradients.
 
     Returns:
         Layer name (as in the base model) -> mean share of every expert; each call of

@@ -124,6 +124,11 @@ class CoTuneConfig(PeftConfig):
         return COUPLINGS[str(self.coupling)]()
 
     @property
+    def sizes(self) -> tuple[BankSize, BankSize]:
+        """Return what the config asks for: (num_A, num_B)."""
+        return _size(self.num_A), _size(self.num_B)
+
+    @property
     def needs_tasks(self) -> bool:
         """Whether a sample without a task cannot be computed."""
         return self.core != "none" or self.coupling_object.needs_tasks
@@ -170,7 +175,7 @@ class CoTuneConfig(PeftConfig):
         if self.bias != "none":
             yield f"bias: must be 'none', got {self.bias!r}. Biases are not trained."
         try:
-            self.coupling_object.check(_size(self.num_A), _size(self.num_B))
+            self.coupling_object.check(*self.sizes)
         except (ConfigError, TypeError) as error:
             yield str(error)
 
@@ -187,7 +192,7 @@ def _size(value: int | str | None) -> BankSize:
 
 def _number_faults(config: CoTuneConfig) -> Iterator[str]:
     for name in ("num_A", "num_B", "r"):
-        value = getattr(config, name)
+        value: Any = getattr(config, name)
         left_open = value in (None, "tasks") and name != "r"
         if not left_open and not (_is_int(value) and value >= 1):
             yield f"{name}: must be a whole number >= 1, got {value!r}."

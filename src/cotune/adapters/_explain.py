@@ -67,7 +67,9 @@ def explain_model(model: nn.Module, adapter_name: str = "default") -> list[Facto
     }
     first = next(iter(layers.values()), None)
     owners = {} if first is None else _owners(vars(first.specs[adapter_name].config))
-    tensors = ((n, layer.factors(adapter_name).tensors()) for n, layer in layers.items())
+    tensors = (
+        (n, layer.factors(adapter_name).tensors()) for n, layer in layers.items()
+    )
     return list(_lines(tensors, owners))
 
 

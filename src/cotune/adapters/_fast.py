@@ -57,9 +57,9 @@ def fast_collaborate(
         down = torch.cat([down, term.router.to(dtype)])
     y, hidden = _LinearAndDown.apply(grouped, weight, bias, down, keep, term.dropout)
     if joined:
-        hidden, logits = hidden.split(
-            [len(down) - len(term.router), len(term.router)], -1
-        )
+        assert term.router is not None
+        experts = len(term.router)
+        hidden, logits = hidden.split([len(down) - experts, experts], -1)
     else:
         logits = router_logits(grouped, term)
     y = _AddUp.apply(y, mix_hidden(hidden, logits, term), up)
@@ -113,7 +113,8 @@ class _Plain(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Any) -> Any:  # pyright: ignore
+        (grad,) = grads
         x, weight, z, keep, *factors = ctx.saved_tensors
         if ctx.remake is not None:
             factors = [stack_blocks(bank).to(ctx.dtype) for bank in ctx.remake()]
@@ -156,7 +157,8 @@ class _LinearAndDown(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_y: Tensor | None, grad_h: Tensor | None) -> Any:
+    def backward(ctx: Any, *grads: Any) -> Any:  # pyright: ignore
+        grad_y, grad_h = grads
         x, weight, down, keep = ctx.saved_tensors
         grad_x = grad_down = None
         if ctx.needs_input_grad[0]:
@@ -183,7 +185,8 @@ class _AddUp(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *grads: Any) -> Any:  # pyright: ignore
+        (grad,) = grads
         z, up = ctx.saved_tensors
         grouped = grad.reshape(*z.shape[:-1], -1)
         grad_z = grouped @ up.mT if ctx.needs_input_grad[1] else None

@@ -12,9 +12,7 @@ Layout of the parameters of one adapter (one bank), by name:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -26,66 +24,13 @@ from transformers.pytorch_utils import Conv1D
 from .._adapter import Factors, LowRank
 from .._errors import ConfigError
 from ._config import CoTuneConfig
-from ._core import CORES, Core
-from ._coupling import Coupling, Plan, StaticCoupling, mix_bank
+from ._core import CORES
+from ._coupling import Plan, mix_bank
 from ._product import Term, collaborate, update
 from ._resolve import resolve
+from ._spec import Bank, LayerSpec
 from ._start import STARTS, StartShape
 from ._tasks import TaskState, rows_of
-
-
-@dataclass(frozen=True)
-class LayerSpec:
-    """What one adapter is on one layer.
-
-    Args:
-        config: The config of the adapter.
-        r: Rank on this layer, after ``rank_pattern``.
-        scale: s on this layer, after ``alpha_pattern``.
-        tasks: Names of the tasks, in the order of the per-task tensors.
-    """
-
-    config: CoTuneConfig
-    r: int
-    scale: float
-    tasks: tuple[str, ...]
-
-    def look_up(self, M: int, N: int) -> None:
-        """Look everything up now, so that torch.compile need not trace how."""
-        for name in ("coupling", "core", "needs_tasks"):
-            getattr(self, name)
-        if isinstance(self.coupling, StaticCoupling):
-            self.coupling.plan(None, M, N, None, training=False)
-
-    # Looked up once: forward runs for every layer and step.
-    @cached_property
-    def coupling(self) -> Coupling:
-        """Return the coupling that the config names."""
-        return self.config.coupling_object
-
-    @cached_property
-    def core(self) -> Core | None:
-        """Return the core that the config names, or None."""
-        name = str(self.config.core)
-        return None if name == "none" else CORES[name]()
-
-    @cached_property
-    def needs_tasks(self) -> bool:
-        """Whether a sample without a task cannot be computed."""
-        return self.config.needs_tasks
-
-
-class _Bank(nn.ParameterDict):
-    """Parameters by adapter, which stay as trainable as they were.
-
-    PEFT moves and casts a factor by putting a tensor in its place, of which torch makes
-    a parameter that is trained, also of frozen copies and of inactive adapters.
-    """
-
-    def __setitem__(self, key: str, value: Tensor) -> None:
-        if key in self and not isinstance(value, nn.Parameter):
-            value = nn.Parameter(value.detach(), self[key].requires_grad)
-        super().__setitem__(key, value)
 
 
 class CollaborativeLayer(nn.Module, BaseTunerLayer):
@@ -102,6 +47,15 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
     Raises:
         ConfigError: The layer has no in and out features, or the config does not fit.
     """
+
+    cotune_A: Bank
+    cotune_B: Bank
+    cotune_core: Bank
+    cotune_router: Bank
+    cotune_weight: Bank
+    cotune_A0: Bank
+    cotune_B0: Bank
+    _whole_weight: tuple[nn.Parameter] | None
 
     adapter_layer_names = (
         "cotune_A",
@@ -131,7 +85,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         self.base_layer = base_layer
         self.in_features, self.out_features = features_of(self.get_base_layer())
         for name in (*self.adapter_layer_names, "cotune_A0", "cotune_B0"):
-            setattr(self, name, _Bank())
+            setattr(self, name, Bank())
         self.specs: dict[str, LayerSpec] = {}
         self.frozen_factors: dict[str, tuple[str, ...]] = {}
         self.kept_rows: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}
@@ -142,7 +96,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         self._active_adapter = adapter_name
         self.merged_tasks: dict[str, str] = {}
         # In a tuple, or it would become a parameter of this module.
-        self._whole_weight: tuple[nn.Parameter] | None = None
+        self._whole_weight = None
         self.register_state_dict_post_hook(_save_kept_rows)
         self.update_layer(adapter_name, config, r, alpha)
 
@@ -161,7 +115,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         """
         tasks = tuple(config.tasks or ())
         spec = LayerSpec(config, r, config.scale(r, alpha), tasks)
-        M, N = spec.coupling.bank_sizes(config.num_A, config.num_B, len(tasks))
+        M, N = spec.coupling.bank_sizes(*config.sizes, len(tasks))
         spec.look_up(M, N)
         self.specs[adapter_name] = spec
         start = self._start(spec, M, N)
@@ -263,12 +217,14 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
     def _term(self, name: str, x: Tensor, rows: Tensor | None = None) -> Term:
         spec = self.specs[name]
         tasks = self._tasks(spec, x, rows)
-        A, B = self.factor("A", name), self.factor("B", name)
+        A, B = self._banks(name)
         weight = self.factor("weight", name)
         core = self.factor("core", name)
         plan = spec.coupling.plan(weight, len(A), len(B), tasks, self.training)
         down, up = self._blocks(name, plan, A, B)
-        per_sample = down.ndim == 4 or up.ndim == 4
+        gathered = down.ndim == 4 or up.ndim == 4
+        gathered = gathered and torch.is_grad_enabled()
+        gathered = gathered and not torch.compiler.is_compiling()
         return Term(
             down=down,
             up=up,
@@ -278,17 +234,34 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
             router=self.factor("router", name) if plan.gate == "router" else None,
             gate=plan.gate if isinstance(plan.gate, Tensor) else None,
             core=spec.core,
-            core_rows=None if core is None else core.index_select(0, tasks),
+            core_rows=_rows(core, tasks),
             dropout=spec.config.lora_dropout if self.training else 0.0,
             on_router=self.state.router_watch(self, name),
-            remake=partial(self._remake, name, plan) if per_sample else None,
+            remake=self._remaker(name, plan, (A, B)) if gathered else None,
         )
 
-    @torch.no_grad()
-    def _remake(self, name: str, plan: Plan) -> tuple[Tensor, Tensor]:
-        # Factors gathered per sample are larger than all else that a layer keeps.
+    def _remaker(
+        self, name: str, plan: Plan, banks: tuple[Tensor, Tensor]
+    ) -> Callable[[], tuple[Tensor, Tensor]]:
+        """Return what gathers the factors again, later: a copy per sample is large."""
+        versions = [bank._version for bank in banks]
+
+        @torch.no_grad()
+        def remake() -> tuple[Tensor, Tensor]:
+            if [bank._version for bank in banks] != versions:
+                raise RuntimeError(
+                    f"backward: the factors of adapter '{name}' must be those of the "
+                    "forward pass, got them changed in place since. Step the "
+                    "optimizer after backward."
+                )
+            return self._blocks(name, plan, *banks)
+
+        return remake
+
+    def _banks(self, name: str) -> tuple[Tensor, Tensor]:
         A, B = self.factor("A", name), self.factor("B", name)
-        return self._blocks(name, plan, A, B)
+        assert A is not None and B is not None
+        return A, B
 
     def _blocks(
         self, name: str, plan: Plan, A: Tensor, B: Tensor
@@ -363,13 +336,12 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
 
     def factors(self, adapter_name: str) -> Factors:
         """Return an adapter's tensors in the shapes of the formula, detached views."""
-        read = {
-            name: self.factor(name, adapter_name)
-            for name in ("A", "B", "core", "router", "weight", "A0", "B0")
-        }
-        read = {k: None if v is None else v.detach() for k, v in read.items()}
-        for name in ("B", "B0"):
-            read[name] = None if read[name] is None else read[name].mT
+        read: dict[str, Tensor] = {}
+        for name in ("A", "B", "core", "router", "weight", "A0", "B0"):
+            value = self.factor(name, adapter_name)
+            if value is not None:
+                value = value.detach()
+                read[name] = value.mT if name in ("B", "B0") else value
         return Factors(scale=self.specs[adapter_name].scale, **read)
 
     def low_rank(self, adapter_name: str, task: str | None = None) -> LowRank:
@@ -398,11 +370,12 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
 
     def get_delta_weight(self, adapter: str) -> Tensor:
         """Return the update in the layout, dtype and device of the base weight."""
-        weight = self.get_base_layer().weight
+        base: Any = self.get_base_layer()
+        weight = base.weight
         if adapter not in self.specs:
             return torch.zeros_like(weight)  # It adapts other layers.
         delta = self.low_rank(adapter).delta()
-        delta = delta.t() if isinstance(self.get_base_layer(), Conv1D) else delta
+        delta = delta.t() if isinstance(base, Conv1D) else delta
         return delta.to(device=weight.device, dtype=weight.dtype)
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
@@ -432,7 +405,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         names = [name for name in names if name in self.specs]
         if not names:
             return
-        base = self.get_base_layer()
+        base: Any = self.get_base_layer()
         if type(base) not in (nn.Linear, Conv1D) or not base.weight.is_floating_point():
             raise ConfigError(
                 f"merge: needs a floating-point Linear or Conv1D, got "
@@ -474,7 +447,8 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         """Put the base weight back, bit for bit."""
         if self._whole_weight is None:
             return
-        base, (whole,) = self.get_base_layer(), self._whole_weight
+        base: Any = self.get_base_layer()
+        (whole,) = self._whole_weight
         whole.data = whole.data.to(base.weight)  # It may have been moved since.
         base.weight = whole
         self._whole_weight = None
@@ -495,13 +469,20 @@ def features_of(base_layer: nn.Module) -> tuple[int, int]:
         d_in, d_out = base_layer.weight.shape
         return d_in, d_out
     for names in (("in_features", "out_features"), ("infeatures", "outfeatures")):
-        sizes = [getattr(base_layer, name, None) for name in names]
-        if all(isinstance(size, int) for size in sizes):
-            return sizes[0], sizes[1]
+        d_in, d_out = (getattr(base_layer, name, None) for name in names)
+        if isinstance(d_in, int) and isinstance(d_out, int):
+            return d_in, d_out
     raise ConfigError(
         "target_modules: must name layers with in_features and out_features, got "
         f"{type(base_layer).__name__}. Choose linear layers, e.g. 'all-linear'."
     )
+
+
+def _rows(core: Tensor | None, tasks: Tensor | None) -> Tensor | None:
+    """Return the core of every sample's task."""
+    if core is None or tasks is None:
+        return None
+    return core.index_select(0, tasks)
 
 
 def _save_kept_rows(
@@ -511,4 +492,6 @@ def _save_kept_rows(
     for adapter, kept in module.kept_rows.items():
         for factor in kept:
             name = factor.removeprefix("cotune_")
-            state[f"{prefix}{factor}.{adapter}"] = module.factor(name, adapter).detach()
+            value = module.factor(name, adapter)
+            assert value is not None
+            state[f"{prefix}{factor}.{adapter}"] = value.detach()

@@ -82,8 +82,8 @@ def collaborate(
         base_layer: The frozen layer.
         terms: Updates to add, at least one.
         *args: Passed to the base layer.
-        fast: ``auto`` takes the fast way where it applies, ``off`` never; ``on`` refuses
-            layers where it does not. A compiler always gets the generic one.
+        fast: ``auto`` takes the fast way where it applies, ``off`` never; ``on``
+            refuses layers where it does not. A compiler always gets the generic one.
         **kwargs: Passed to the base layer.
 
     Returns:
@@ -141,7 +141,8 @@ def plain_weight(base_layer: nn.Module) -> tuple[Tensor, Tensor | None] | None:
     """
     if type(base_layer) not in (nn.Linear, Conv1D):
         return None
-    weight, bias = base_layer.weight, base_layer.bias
+    layer: Any = base_layer
+    weight, bias = layer.weight, layer.bias
     trained = weight.requires_grad or (bias is not None and bias.requires_grad)
     hooked = (
         base_layer._forward_hooks

@@ -91,15 +91,15 @@ class CoTuneModel(BaseTuner):
                 handle.remove()
 
     def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> Any:
-        model = super()._unload_and_optionally_merge(*args, **kwargs)
+        model: Any = super()._unload_and_optionally_merge(*args, **kwargs)
         detach_state(model)
         return model
 
 
 def _rank_and_alpha(config: CoTuneConfig, key: str) -> tuple[int, float]:
     ranks, alphas = config.rank_pattern or {}, config.alpha_pattern or {}
-    r = ranks.get(get_pattern_key(ranks, key), config.r)
-    alpha = alphas.get(get_pattern_key(alphas, key), config.lora_alpha)
+    r = ranks.get(get_pattern_key(list(ranks), key), config.r)
+    alpha = alphas.get(get_pattern_key(list(alphas), key), config.lora_alpha)
     return r, alpha
 
 

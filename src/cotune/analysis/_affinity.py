@@ -22,6 +22,9 @@ from ._result import Result, Row
 Lookup = Callable[[str, str], LowRank]
 """Task, layer -> update."""
 
+LEAST_AFFINITY = 0.1
+"""Below this mean cosine a group is only what clustering left over."""
+
 
 @dataclass(frozen=True)
 class TaskGroup:
@@ -123,8 +126,10 @@ class Affinity(Result):
         if len(group.tasks) == 1:
             return f"Train alone: {group.tasks[0]} (mean affinity {others})."
         others = f", {others}" if len(self.groups) > 1 else ""
+        related = group.within >= LEAST_AFFINITY
+        verdict = "Train together" if related else "No reason to train together"
         return (
-            f"Train together: {_join(group.tasks)} (mean affinity {group.within:.2f}"
+            f"{verdict}: {_join(group.tasks)} (mean affinity {group.within:.2f}"
             f"{others}; a shared pair of rank {self.rank} misses at least "
             f"{group.floor:.0%} of an update)."
         )

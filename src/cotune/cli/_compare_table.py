@@ -66,13 +66,13 @@ def describe_winner(found: Comparison) -> str:
     rivals = found.rivals()
     if rivals:
         verdict = (
-            f"No method wins: {best} has the best mean, but the 95 % interval of its "
+            f"No winner: {best} has the best mean, but the 95 % interval of its "
             f"lead over {_join(rivals)} includes 0."
         )
     else:
         gap = found.difference(best, others[0])
         verdict = (
-            f"{best} wins: {abs(gap.mean):.3f} ahead of {others[0]} (95 % interval "
+            f"Winner: {best}, {abs(gap.mean):.3f} ahead of {others[0]} (95 % interval "
             f"{min(abs(gap.low), abs(gap.high)):.3f} to "
             f"{max(abs(gap.low), abs(gap.high)):.3f})."
         )

@@ -33,10 +33,16 @@ def run_demo(
     """
     import time
 
+    import torch
+    from transformers.utils import logging
+
     from ..recipes import compare, read_recipe
     from ._show import show
 
     begin = time.monotonic()
+    # Threads would wait for one another more than they work: the model is too small.
+    torch.set_num_threads(1)
+    logging.disable_progress_bar()
     recipe = read_recipe("demo", set_ or [])
     recipe = recipe.model_copy(update={"output_dir": str(out)})
     rates = learning_rate or LEARNING_RATES

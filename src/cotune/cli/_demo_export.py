@@ -81,7 +81,8 @@ def _load_plain(opened: OpenedRun, folder: Path) -> Any:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    from ..embedded import model_folder
+    from ..training.bases._load import find_model
 
-    base = AutoModelForCausalLM.from_pretrained(model_folder(), dtype="float32")
+    name, dtype = find_model(opened.recipe.base.name), opened.base.model.dtype
+    base = AutoModelForCausalLM.from_pretrained(name, dtype=dtype)
     return PeftModel.from_pretrained(base, folder).eval().to(opened.model.device)

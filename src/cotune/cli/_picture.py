@@ -43,7 +43,8 @@ def draw_comparison(found: Comparison, path: Path) -> Path | None:
     ratios = [2.4, max(1.5, 0.42 * len(tasks))]
     bars, grid = figure.subplots(2, 1, sharex=True, height_ratios=ratios)
     _draw_bars(bars, [fmean(row.values()) for row in scores], found)
-    _draw_grid(grid, names, tasks, [[row[task] for row in scores] for task in tasks])
+    rows = [[row[task] for row in scores] for task in tasks]
+    _draw_grid(grid, names, tasks, rows, found.higher_is_better)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     figure.savefig(draft, format="png")
     os.replace(draft, path)
@@ -66,16 +67,26 @@ def _draw_bars(axes: Any, means: list[float], found: Comparison) -> None:
 
 
 def _draw_grid(
-    axes: Any, names: list[str], tasks: list[str], rows: list[list[float]]
+    axes: Any,
+    names: list[str],
+    tasks: list[str],
+    rows: list[list[float]],
+    higher_is_better: bool,
 ) -> None:
     axes.imshow(rows, aspect="auto", cmap="Blues", alpha=0.8)
     values = [value for row in rows for value in row]
     dark = min(values) + 0.6 * (max(values) - min(values))
     for y, row in enumerate(rows):
         for x, value in enumerate(row):
-            colour = "white" if value > dark else "black"
-            axes.text(x, y, f"{value:.2f}", ha="center", va="center", color=colour)
+            best = value == (max if higher_is_better else min)(row)
+            axes.text(
+                *(x, y, f"{value:.2f}"),
+                ha="center",
+                va="center",
+                color="white" if value > dark else "black",
+                weight="bold" if best else "normal",
+            )
     axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names])
     axes.set_yticks(range(len(tasks)), tasks)
     axes.tick_params(length=0)
-    axes.set_title("Per task")
+    axes.set_title("Per task; best of its row bold")

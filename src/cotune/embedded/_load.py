@@ -23,12 +23,12 @@ def load_model() -> LlamaForCausalLM:
     r"""Load the embedded language model, without a network.
 
     Returns:
-        A new Llama in fp32, in evaluation mode: 4 blocks, width 128. The file is fp16.
+        A new Llama in fp32, in evaluation mode: 3 blocks, width 128. The file is fp16.
 
     Example:
         >>> from cotune.embedded import load_model, load_tokenizer
         >>> model, tokenizer = load_model(), load_tokenizer()
-        >>> prompt = tokenizer("is a trout a fish or a tree?\n", return_tensors="pt")
+        >>> prompt = tokenizer("is trout fish or tree?\n", return_tensors="pt")
         >>> tokenizer.decode(model(**prompt).logits[0, -1].argmax())
         'fish'
     """

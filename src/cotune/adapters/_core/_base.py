@@ -22,7 +22,7 @@ class Core(ABC):
 
     @abstractmethod
     def apply(
-        self, hidden: Float[Tensor, "batch *blocks r"], core: Float[Tensor, "batch *s"]
+        self, hidden: Float[Tensor, "batch *blocks r"], core: Float[Tensor, "batch ..."]
     ) -> Float[Tensor, "batch *blocks r"]:
         """Apply each sample's core.
 

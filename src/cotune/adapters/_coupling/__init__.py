@@ -22,8 +22,8 @@ COUPLINGS: Registry[type[Coupling]] = Registry(
 )
 
 __all__ = [
-    "BankSize",
     "COUPLINGS",
+    "BankSize",
     "Coupling",
     "Plan",
     "StaticCoupling",

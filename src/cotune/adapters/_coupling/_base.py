@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ..._errors import ConfigError
 
-
 BankSize = int | Literal["tasks"]
 BankSizes = tuple[int, int]
 
@@ -74,7 +73,7 @@ class Coupling(ABC):
         M, N = (own if size == "tasks" else size for size in (num_A, num_B))
         return M, N
 
-    def check(self, num_A: BankSize, num_B: BankSize) -> None:
+    def check(self, num_A: BankSize, num_B: BankSize) -> None:  # noqa: B027
         """Check that the coupling can connect banks of these sizes.
 
         Raises:

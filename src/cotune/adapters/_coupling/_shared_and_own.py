@@ -12,7 +12,7 @@ class SharedAndOwn(Coupling):
 
     Factor 0 of each bank is the shared one; factor 1 + t belongs to task t.
 
-    Source: FedDPA's dual adapters (arXiv:2403.19211). Differs: one fixed weight of 1 for
+    Source: FedDPA's dual adapters (arXiv:2403.19211). Differs: a fixed weight of 1 for
     both pairs, without the instance-wise mixing at inference.
     """
 
