@@ -192,9 +192,10 @@ def _size(value: int | str | None) -> BankSize:
 
 def _number_faults(config: CoTuneConfig) -> Iterator[str]:
     for name in ("num_A", "num_B", "r"):
-        value: Any = getattr(config, name)
+        value: object = getattr(config, name)
         left_open = value in (None, "tasks") and name != "r"
-        if not left_open and not (_is_int(value) and value >= 1):
+        counts = isinstance(value, int) and _is_int(value) and value >= 1
+        if not left_open and not counts:
             yield f"{name}: must be a whole number >= 1, got {value!r}."
     for layer, rank in (config.rank_pattern or {}).items():
         if not (_is_int(rank) and rank >= 1):

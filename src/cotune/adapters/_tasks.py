@@ -194,7 +194,7 @@ class TaskState:
 
 def _in_backward() -> bool:
     if torch.compiler.is_compiling():
-        return False
+        return True  # Cannot be traced; what is replayed is forgotten after backward.
     return torch._C._current_graph_task_id() != -1  # As torch's checkpointing asks.
 
 
