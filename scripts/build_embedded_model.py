@@ -68,9 +68,9 @@ class Plan:
     newline_share: float = 0.7
     hidden: int = 128
     inner: int = 256
-    layers: int = 3
+    layers: int = 4
     heads: int = 4
-    threads: int = 1
+    threads: int = 2
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -268,7 +268,6 @@ def describe(
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),
         "seconds": round(seconds),
-        "processor_seconds": round(time.process_time()),
         "plan": asdict(plan),
         "accuracy": skills,
         "versions": {

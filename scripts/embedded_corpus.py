@@ -268,9 +268,7 @@ def stated_rule(rng: random.Random) -> Document:
     rng.shuffle(names)
     row = rng.randrange(len(names))
     rule = _list([f"{n} is {lab}" for n, lab in zip(names, labels, strict=True)])
-    # Half of the time the class itself is asked for: recall comes before inference.
-    asked = names[row] if rng.random() < 0.5 else rng.choice(members[names[row]])
-    return Document(f"rule: {rule}. {asked}?", labels[row])
+    return Document(f"rule: {rule}. {rng.choice(members[names[row]])}?", labels[row])
 
 
 def stated_double_rule(rng: random.Random) -> Document:
@@ -295,7 +293,7 @@ def stated_place_rule(rng: random.Random) -> Document:
     places = rng.sample(range(4), len(names))
     rule = _list([f"{n} is {ORDINALS[p]}" for n, p in zip(names, places, strict=True)])
     row = rng.randrange(len(names))
-    word = names[row] if rng.random() < 0.5 else rng.choice(groups[names[row]])
+    word = names[row] if rng.random() < 0.3 else rng.choice(groups[names[row]])
     words = rng.sample(NOUNS, 4)
     forms = (f"{_list(words)}. {word}?", f"{word} of {_list(words)}?")
     return Document(f"rule: {rule}. {rng.choice(forms)}", words[places[row]])
@@ -326,10 +324,10 @@ MIXTURE: dict[Maker, float] = {
     list_quality: 1.0,
     story: 1.5,
     number_fact: 0.5,
-    stated_rule: 2.0,
-    stated_double_rule: 0.5,
-    stated_place_rule: 1.0,
-    examples_rule: 0.5,
+    stated_rule: 1.5,
+    stated_double_rule: 1.5,
+    stated_place_rule: 1.5,
+    examples_rule: 1.0,
 }
 """Maker -> its share of the documents, up to a common factor."""
 

@@ -148,3 +148,20 @@ def batch_of(
     dice = torch.Generator().manual_seed(seed)
     x = torch.randn(samples, tokens, layer.in_features, generator=dice).to(dtype)
     return x, torch.randint(len(TASKS), (samples,), generator=dice).tolist()
+
+
+def with_fast(layer: CollaborativeLayer, fast: str) -> CollaborativeLayer:
+    """Switch the fast way on or off."""
+    layer.specs["default"].config.fast = fast
+    return layer
+
+
+def trained(layer: CollaborativeLayer) -> dict[str, nn.Parameter]:
+    """Return the parameters that are trained, by name."""
+    return {n: p for n, p in layer.named_parameters() if p.requires_grad}
+
+
+def relative_error(got: Tensor, wanted: Tensor) -> float:
+    """Return ||got - wanted|| / ||wanted||, in fp64."""
+    got, wanted = got.detach().double(), wanted.detach().double()
+    return float((got - wanted).norm() / wanted.norm())

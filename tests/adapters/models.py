@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
-from torch import Tensor
+from torch import Tensor, nn
 
 from cotune.adapters import METHODS, CoTuneConfig
 from helpers import FAMILIES, TARGETS, TASK_TYPES, fill_factors, tiny_model
@@ -65,19 +65,23 @@ def methods() -> list[str]:
 def grid(names: list[str] | None = None) -> list[Any]:
     """Return (method, family) pairs; what the quick suite can do without is slow.
 
-    Quick: every method on one family, and one static, one routed and one per-task
-    method on every family.
+    Quick: every method on one family, and one method on every other family.
     """
+    names = names or methods()
+    chosen = {"opt": "colora", "gpt2": "cola", "bert": "hydralora", "t5": "dual"}
+
+    def is_quick(method: str, family: str) -> bool:
+        one = chosen.get(family, method)
+        return method == (one if one in names else names[0])
+
     return [
         pytest.param(
             method,
             family,
             id=f"{method}-{family}",
-            marks=[]
-            if family == "llama" or method in ("cola", "hydralora", "dual")
-            else pytest.mark.slow,
+            marks=[] if is_quick(method, family) else pytest.mark.slow,
         )
-        for method in names or methods()
+        for method in names
         for family in FAMILIES
     ]
 
@@ -85,3 +89,30 @@ def grid(names: list[str] | None = None) -> list[Any]:
 def rows_apart(batch: dict[str, Tensor], picks: list[int]) -> dict[str, Tensor]:
     """Return some rows of a batch."""
     return {name: value[picks] for name, value in batch.items()}
+
+
+THREE_BANKS = ["default", "default2", "efaul"]
+"""Names that contain one another."""
+
+
+def with_three_banks(family: str = "llama", **fields: Any) -> PeftModel:
+    """Make a model with three banks of different methods, ``THREE_BANKS``."""
+    model = adapted("cola", family, **fields)
+    model.add_adapter("default2", config_of("hydralora", family))
+    model.add_adapter("efaul", config_of("lora", family))
+    fill_factors(model)
+    return model.eval()
+
+
+def generate(model: nn.Module, batch: dict[str, Tensor], **ways: Any) -> Tensor:
+    """Generate five tokens for every sample of a batch of ``tiny_batch``."""
+    batch = {name: value for name, value in batch.items() if name != "labels"}
+    settings = {"max_new_tokens": 5, "min_new_tokens": 5, **ways}
+    with torch.no_grad():
+        return model.generate(**batch, **settings)  # pyright: ignore
+
+
+def close(got: Tensor, wanted: Tensor, limit: float = 1e-5) -> bool:
+    """Tell whether ||got - wanted|| <= limit ||wanted||, in fp64."""
+    got, wanted = got.detach().double(), wanted.detach().double()
+    return float((got - wanted).norm() / wanted.norm()) <= limit

@@ -76,7 +76,7 @@ def train(model: nn.Module, family: str, steps: int) -> list[float]:
             pair,
             family,
             id=f"{pair}-{family}",
-            marks=[] if pair == "lora" or family == "llama" else pytest.mark.slow,
+            marks=[] if pair == "lora" or family == "opt" else pytest.mark.slow,
         )
         for pair in ONE_PAIR
         for family in FAMILIES

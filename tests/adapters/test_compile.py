@@ -85,6 +85,28 @@ print(json.dumps({
 }))
 """
 
+CHECKPOINTED_BLOCKS = """
+def gradients(model):
+    loss = model(**tiny_batch("llama"), tasks=["law", "art", "law", "bio"]).loss
+    loss.backward()
+    return [p.grad for p in model.parameters() if p.requires_grad]
+
+def one_block():
+    fields = {"default_task": "art", "model": {"num_hidden_layers": 1}}
+    return adapted("dual", **fields).train()
+
+wanted = gradients(one_block())
+found = {}
+for reentrant in (False, True):
+    model = one_block()
+    how = {"use_reentrant": reentrant}
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+    model.enable_input_require_grads()
+    model.get_base_model().model.layers[0].self_attn.compile(backend="aot_eager")
+    found[str(reentrant)] = max(map(error, gradients(model), wanted))
+print(json.dumps(found))
+"""
+
 
 def run(code: str) -> Any:
     tests = str(Path(__file__).parents[1])
@@ -104,3 +126,9 @@ def test_other_tasks_and_other_draws_do_not_compile_again() -> None:
     for graphs, largest_error, different in found.values():
         assert graphs == 1 and largest_error <= 1e-6 and different
     assert list(found) == ["tasks", "random"]
+
+
+@pytest.mark.slow
+def test_compiled_blocks_are_recomputed_for_the_tasks_of_their_forward() -> None:
+    found = run(CHECKPOINTED_BLOCKS)
+    assert set(found) == {"False", "True"} and max(found.values()) <= 1e-5

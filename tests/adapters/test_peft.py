@@ -8,31 +8,30 @@ from typing import Any
 import peft
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, inject_adapter_in_model
+from peft import LoraConfig, get_peft_model, inject_adapter_in_model
 from peft.tuners.lora.conversion import convert_to_lora
-from torch import Tensor, nn
+from torch import nn
 
-from adapters.models import PER_TASK, adapted, config_of, grid, methods
-from cotune import CoLAConfig, CoTuneConfig, mixed_training, use_tasks
-from cotune._errors import ConfigError
+from adapters.models import (
+    PER_TASK,
+    THREE_BANKS,
+    adapted,
+    close,
+    config_of,
+    grid,
+    methods,
+    with_three_banks,
+)
+from cotune import CoLAConfig, use_tasks
 from cotune.adapters import METHODS, CollaborativeLayer
 from helpers import (
-    DECODERS,
     FAMILIES,
-    TARGETS,
     factors_of,
     fill_factors,
     logits,
     tiny_batch,
     tiny_model,
 )
-
-NAMES = ["default", "default2", "efaul"]
-
-
-def close(got: Tensor, wanted: Tensor, limit: float = 1e-5) -> bool:
-    got, wanted = got.detach().double(), wanted.detach().double()
-    return float((got - wanted).norm() / wanted.norm()) <= limit
 
 
 def call(method: str) -> dict[str, Any]:
@@ -41,15 +40,6 @@ def call(method: str) -> dict[str, Any]:
 
 def layers_of(model: nn.Module) -> list[CollaborativeLayer]:
     return [m for m in model.modules() if isinstance(m, CollaborativeLayer)]
-
-
-def with_three_adapters(family: str = "llama", **fields: Any) -> PeftModel:
-    """Make three banks of different methods, whose names contain one another."""
-    model = adapted("cola", family, **fields)
-    model.add_adapter("default2", config_of("hydralora", family))
-    model.add_adapter("efaul", config_of("lora", family))
-    fill_factors(model)
-    return model.eval()
 
 
 # -- the first line of the README ------------------------------------------------------
@@ -161,23 +151,23 @@ def test_training_steps_lower_the_loss(method: str, family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_several_active_adapters_add_up(family: str) -> None:
-    model = with_three_adapters(family, task_type=None, target_modules="all-linear")
+    model = with_three_banks(family, task_type=None, target_modules="all-linear")
     layer = layers_of(model)[0]
     x = torch.randn(2, 3, layer.in_features)
     base = layer.base_layer(x)
     parts = []
-    for name in NAMES:
+    for name in THREE_BANKS:
         model.set_adapter(name)
         parts.append(layer(x) - base)
-    model.base_model.set_adapter(NAMES)
+    model.base_model.set_adapter(THREE_BANKS)
     assert close(layer(x), base + sum(parts))
-    assert model.active_adapters == NAMES
+    assert model.active_adapters == THREE_BANKS
 
 
 def test_names_that_contain_one_another_do_not_leak() -> None:
-    model = with_three_adapters()
+    model = with_three_banks()
     before = {name: p.detach().clone() for name, p in factors_of(model)}
-    for active in NAMES:
+    for active in THREE_BANKS:
         model.set_adapter(active)
         model.train()
         model(**tiny_batch("llama")).loss.backward()
@@ -197,15 +187,15 @@ def test_names_that_contain_one_another_do_not_leak() -> None:
         before = {name: p.detach().clone() for name, p in factors_of(model)}
 
 
-@pytest.mark.parametrize("order", [NAMES, NAMES[::-1]])
+@pytest.mark.parametrize("order", [THREE_BANKS, THREE_BANKS[::-1]])
 def test_deleting_an_adapter_leaves_nothing_of_it(order: list[str]) -> None:
-    model = with_three_adapters(modules_to_save=["lm_head"])
+    model = with_three_banks(modules_to_save=["lm_head"])
     batch = tiny_batch("llama")
     wanted = {}
-    for name in NAMES:
+    for name in THREE_BANKS:
         model.set_adapter(name)
         wanted[name] = logits(model, batch)
-    left = list(NAMES)
+    left = list(THREE_BANKS)
     for deleted in order:
         model.set_adapter(next(n for n in left if n != deleted or len(left) == 1))
         if len(left) > 1:
@@ -222,7 +212,7 @@ def test_deleting_an_adapter_leaves_nothing_of_it(order: list[str]) -> None:
 
 
 def test_deleting_the_active_adapter_takes_the_next_one() -> None:
-    model = with_three_adapters()
+    model = with_three_banks()
     with pytest.warns(UserWarning, match="Setting active adapter to default2"):
         model.delete_adapter("default")
     assert model.active_adapters == ["default2"]
@@ -256,10 +246,10 @@ def test_an_adapter_on_other_layers_leaves_the_first_one_alone() -> None:
 
 
 def test_status_and_counts_of_peft_read_our_layers() -> None:
-    model = with_three_adapters()
+    model = with_three_banks()
     status = model.get_model_status()
     assert status.enabled and status.active_adapters == ["default"]
-    assert status.available_adapters == NAMES
+    assert status.available_adapters == THREE_BANKS
     assert status.requires_grad["default2"] is False
     assert len(model.get_layer_status()) == len(layers_of(model))
     trained, everything = model.get_nb_trainable_parameters()
@@ -281,153 +271,6 @@ def test_requires_grad_can_be_set_but_not_for_frozen_factors() -> None:
         again()
         for name, parameter in factors_of(model):
             assert parameter.requires_grad == ("cotune_core" in name), name
-
-
-# -- adapter_names: one bank per sample ------------------------------------------------
-
-PICKS = ["efaul", "default", "__base__", "default2"]
-
-
-def by_sample(model: PeftModel, batch: dict[str, Tensor], **kwargs: Any) -> Tensor:
-    """Return the logits of every sample computed with its own bank, one by one."""
-    rows = []
-    for row, name in enumerate(PICKS):
-        one = {key: value[row : row + 1] for key, value in batch.items()}
-        if name == "__base__":
-            with model.disable_adapter():
-                rows.append(logits(model, one))
-        else:
-            model.set_adapter(name)
-            rows.append(logits(model, one, **kwargs))
-    model.set_adapter("default")
-    return torch.cat(rows)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_a_batch_may_mix_banks(family: str) -> None:
-    model = with_three_adapters(family, task_type=None)
-    batch = tiny_batch(family)
-    mixed = logits(model, batch, adapter_names=PICKS)
-    assert close(mixed, by_sample(model, batch))
-
-
-def test_a_batch_may_mix_banks_and_tasks() -> None:
-    model = adapted("colora")
-    model.add_adapter("other", config_of("dual", "llama"))
-    fill_factors(model)
-    batch = tiny_batch("llama")
-    names, tasks = (
-        ["other", "default", "other", "default"],
-        ["bio", "law", "law", "art"],
-    )
-    mixed = logits(model, batch, adapter_names=names, tasks=tasks)
-    for row in range(4):
-        one = {key: value[row : row + 1] for key, value in batch.items()}
-        model.set_adapter(names[row])
-        assert close(mixed[row : row + 1], logits(model, one, tasks=tasks[row]))
-
-
-def test_a_batch_of_banks_uses_the_head_of_each_bank() -> None:
-    model = adapted("cola", "bert")
-    model.add_adapter("default2", config_of("lora", "bert"))
-    model.add_adapter("efaul", config_of("lora", "bert"))
-    fill_factors(model)
-    head = model.get_base_model().classifier.modules_to_save
-    with torch.no_grad():
-        for shift, module in enumerate(head.values()):
-            module.bias.add_(1.0 + shift)
-    batch = tiny_batch("bert")
-    mixed = logits(model, batch, adapter_names=PICKS)
-    assert close(mixed, by_sample(model, batch))
-
-
-@pytest.mark.parametrize("family", [*DECODERS, "t5"])
-@pytest.mark.parametrize("beams", [1, 3])
-def test_generation_may_mix_banks(family: str, beams: int) -> None:
-    model = with_three_adapters(family)
-    batch = tiny_batch(family)
-    batch.pop("labels")
-    ways = {"max_new_tokens": 4, "min_new_tokens": 4, "do_sample": False}
-    ways["num_beams"] = beams
-    mixed = model.generate(**batch, **ways, adapter_names=PICKS)
-    for row, name in enumerate(PICKS):
-        one = {key: value[row : row + 1] for key, value in batch.items()}
-        alone = model.generate(**one, **ways, adapter_names=[name])
-        assert torch.equal(mixed[row : row + 1], alone)
-
-
-def test_banks_and_tasks_mix_in_generation_with_beams() -> None:
-    model = adapted("colora", "gpt2")
-    model.add_adapter("other", config_of("dual", "gpt2"))
-    fill_factors(model)
-    batch = tiny_batch("gpt2")
-    batch.pop("labels")
-    names, tasks = (
-        ["other", "default", "other", "default"],
-        ["bio", "law", "law", "art"],
-    )
-    ways = {"max_new_tokens": 4, "min_new_tokens": 4, "num_beams": 2}
-    with use_tasks(model, tasks):
-        mixed = model.generate(**batch, **ways, do_sample=False, adapter_names=names)
-    for row in range(4):
-        one = {key: value[row : row + 1] for key, value in batch.items()}
-        model.set_adapter(names[row])
-        with use_tasks(model, tasks[row]):
-            alone = model.generate(**one, **ways, do_sample=False)
-        assert torch.equal(mixed[row : row + 1], alone)
-
-
-def test_mixed_training_gives_each_bank_the_gradients_of_its_samples() -> None:
-    model = with_three_adapters().train()
-    model.base_model.set_adapter(NAMES)
-    batch = tiny_batch("llama")
-    with pytest.raises(ConfigError, match="must not be passed in training"):
-        model(**batch, adapter_names=PICKS)
-    with mixed_training(model):
-        out = model(**batch, adapter_names=PICKS).logits
-        out.square().sum().backward()
-    mixed = {n: p.grad for n, p in factors_of(model) if p.requires_grad}
-    model.zero_grad(set_to_none=True)
-    for row, name in enumerate(PICKS):
-        if name == "__base__":
-            continue
-        one = {key: value[row : row + 1] for key, value in batch.items()}
-        model.set_adapter(name)
-        model(**one).logits.square().sum().backward()
-    for name, parameter in factors_of(model):
-        if name in mixed:
-            assert parameter.grad is not None and mixed[name] is not None
-            torch.testing.assert_close(
-                mixed[name], parameter.grad, rtol=1e-3, atol=1e-4
-            )
-    with pytest.raises(ConfigError, match="must not be passed in training"):
-        model(**batch, adapter_names=PICKS)
-
-
-def test_wrong_adapter_names_are_refused_and_leave_nothing_behind() -> None:
-    model = with_three_adapters()
-    batch = tiny_batch("llama")
-    wanted = logits(model, batch)
-    for names, message in [
-        (["default", "defualt", "efaul", "default2"], "Unknown adapter 'defualt'. Did"),
-        (["default", "efaul", "efaul"], "one name per sample, got 3 names for 4"),
-        ([], "one name per sample, got none"),
-    ]:
-        with pytest.raises(ConfigError, match=message):
-            logits(model, batch, adapter_names=names)
-    assert torch.equal(logits(model, batch), wanted)
-
-
-def test_adapter_names_are_refused_where_they_would_be_ignored() -> None:
-    model = with_three_adapters()
-    batch = tiny_batch("llama")
-    model.base_model.disable_adapter_layers()
-    with pytest.raises(ConfigError, match="needs enabled adapters"):
-        logits(model, batch, adapter_names=PICKS)
-    model.base_model.enable_adapter_layers()
-    model.merge_adapter()
-    with pytest.raises(ConfigError, match="needs unmerged adapters, got default"):
-        logits(model, batch, adapter_names=PICKS)
 
 
 # -- dtypes and devices ----------------------------------------------------------------
@@ -461,7 +304,7 @@ def test_autocast_adapter_dtype_follows_or_raises_the_dtype(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_autocast_trains_fp32_models(family: str, dtype: torch.dtype) -> None:
     batch = tiny_batch(family)
-    for method in ("cola", "alora", "dual"):
+    for method in ("alora", "dual"):
         model = adapted(method, family).train()
         with torch.autocast("cpu", dtype=dtype):
             output = model(**batch, **call(method))
@@ -479,111 +322,6 @@ def test_low_cpu_mem_usage_makes_factors_on_the_meta_device() -> None:
         assert not any(
             p.is_meta for n, p in model.named_parameters() if "base" in n[-20:]
         )
-
-
-# -- which layers ----------------------------------------------------------------------
-
-
-def adapted_names(model: nn.Module) -> list[str]:
-    return [
-        name.removeprefix("base_model.model.")
-        for name, module in model.named_modules()
-        if isinstance(module, CollaborativeLayer)
-    ]
-
-
-@pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False:UserWarning")
-@pytest.mark.parametrize("family", FAMILIES)
-def test_without_targets_the_usual_layers_of_the_family_are_taken(family: str) -> None:
-    usual = adapted_names(adapted("lora", family, target_modules=None))
-    theirs = get_peft_model(tiny_model(family), LoraConfig(), "default")
-    names = [
-        name.removeprefix("base_model.model.")
-        for name, module in theirs.named_modules()
-        if hasattr(module, "lora_A")
-    ]
-    assert usual == names and usual
-
-
-def test_block_0_alone_can_be_adapted() -> None:
-    for blocks in (0, [0]):
-        names = adapted_names(adapted("cola", layers_to_transform=blocks))
-        assert names == [f"model.layers.0.self_attn.{n}" for n in TARGETS["llama"]]
-    names = adapted_names(
-        adapted("cola", "gpt2", layers_to_transform=[1], layers_pattern="h")
-    )
-    assert names and all(".h.1." in name for name in names)
-
-
-def test_excluded_modules_are_left_out() -> None:
-    for excluded in (["v_proj"], r".*\.v_proj"):
-        names = adapted_names(adapted("cola", exclude_modules=excluded))
-        assert names and all(name.endswith("q_proj") for name in names)
-
-
-def test_a_regex_of_target_modules_works() -> None:
-    names = adapted_names(adapted("cola", target_modules=r".*layers\.1\..*up_proj"))
-    assert names == ["model.layers.1.mlp.up_proj"]
-
-
-def test_blocks_cannot_be_chosen_beside_a_string_which_would_ignore_them() -> None:
-    for targets in (".*q_proj", "all-linear"):
-        with pytest.raises(ConfigError, match="layers_to_transform: needs a list of"):
-            CoTuneConfig(target_modules=targets, layers_to_transform=0)
-        with pytest.raises(ConfigError, match="layers_pattern: needs a list of"):
-            CoTuneConfig(target_modules=targets, layers_pattern="h")
-    with pytest.raises(ConfigError, match="layers_pattern: needs layers_to_transform"):
-        CoTuneConfig(target_modules=["q_proj"], layers_pattern="h")
-
-
-def test_all_linear_leaves_the_head_out() -> None:
-    names = adapted_names(adapted("cola", target_modules="all-linear"))
-    assert len(names) == 14 and not any("lm_head" in name for name in names)
-
-
-def test_unknown_target_modules_are_refused() -> None:
-    with pytest.raises(ValueError, match="not found in the base model"):
-        adapted("cola", target_modules=["query_proj"])
-
-
-@pytest.mark.parametrize("family", ["gpt2", "t5", "opt"])
-def test_a_tied_head_is_adapted_without_touching_the_embedding(family: str) -> None:
-    with pytest.warns(UserWarning, match="no implementation exists to tie"):
-        model = adapted("cola", family, target_modules=["lm_head"], task_type=None)
-    base = model.get_base_model()
-    batch = tiny_batch(family)
-    plain = tiny_model(family)
-    assert base.lm_head.base_layer.weight is base.get_input_embeddings().weight
-    assert not close(logits(model, batch), logits(plain, batch), 1e-3)
-    with model.disable_adapter():
-        assert torch.equal(logits(model, batch), logits(plain, batch))
-
-
-def test_a_custom_layer_with_features_is_adapted_in_a_whole_model() -> None:
-    class Odd(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.in_features, self.out_features = 16, 16
-            self.kernel = nn.Parameter(torch.eye(16))
-
-        def forward(self, x: Tensor) -> Tensor:
-            return x @ self.kernel
-
-    base = tiny_model("llama")
-    for block in base.model.layers:
-        block.self_attn.q_proj = Odd()
-    batch = tiny_batch("llama")
-    wanted = logits(base, batch)
-    config = config_of("colora", "llama", target_modules=["q_proj"])
-    model = get_peft_model(base, config)
-    assert close(logits(model, batch, tasks="art"), wanted, 1e-6)
-    fill_factors(model)
-    assert not close(logits(model, batch, tasks="art"), wanted, 1e-3)
-    with (
-        pytest.raises(ConfigError, match="Export to plain LoRA instead"),
-        use_tasks(model, "art"),
-    ):
-        model.merge_adapter()
 
 
 # -- copying, conversion, other entries ------------------------------------------------

@@ -63,7 +63,6 @@ def test_no_name_of_ours_looks_like_lora_to_peft() -> None:
 
 
 ORDERS = [
-    "import cotune, peft",
     "import peft, cotune",
     "from cotune import CoLAConfig; import peft",
 ]

@@ -25,7 +25,7 @@ from cotune.training import TrainingSpec, adapt
 TASKS = ("gate", "card")
 
 
-def train(opened, task, seed: int, *, steps: int = 40) -> tuple[Adapter, list[float]]:
+def train(opened, task, seed: int, *, steps: int = 80) -> tuple[Adapter, list[float]]:
     """Train plain LoRA on one task; the seed decides start and order of the rows."""
     torch.manual_seed(seed)
     config = CoTuneConfig(

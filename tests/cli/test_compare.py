@@ -52,5 +52,5 @@ def test_a_picture_is_drawn(shown) -> None:
 
 def test_a_second_call_runs_nothing_and_shows_the_same(shown, monkeypatch) -> None:
     text, _, words = shown
-    monkeypatch.setattr("cotune.recipes._compare.run_recipe", None)
+    monkeypatch.setattr("cotune.recipes._cells.run_recipe", None)
     assert run(*words) == text

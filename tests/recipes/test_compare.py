@@ -39,7 +39,7 @@ def test_every_arm_runs_with_every_rate_and_only_the_chosen_see_test_rows(
         assert tested == [best]
         assert best.scores.keys() == {"left", "right"}
         assert {len(rows) for rows in best.rows.values()} == {6}
-    assert len(lines) == 6
+    assert len(lines) == 4
     assert found.chosen("separate", 0).parameters == 2 * found.cells[-1].parameters
 
 
@@ -65,7 +65,7 @@ def test_an_arm_is_the_run_that_its_recipe_gives_alone(compared, tmp_path) -> No
 
 def test_finished_runs_are_read_and_not_run_again(compared, monkeypatch) -> None:
     recipe, found, _ = compared
-    monkeypatch.setattr("cotune.recipes._compare.run_recipe", None)
+    monkeypatch.setattr("cotune.recipes._cells.run_recipe", None)
     again = compare(recipe, ARMS, learning_rates=(0.02, 0.01))
     assert again == found
     saved = json.loads((found.folder / "comparison.json").read_text())
@@ -87,7 +87,7 @@ def test_all_arms_are_checked_before_one_is_trained(world, tmp_path) -> None:
 
 @pytest.mark.parametrize("empty", [{"learning_rates": ()}, {"seeds": ()}])
 def test_an_empty_grid_is_refused(recipe, empty) -> None:
-    with pytest.raises(ConfigError, match="there must be a learning rate and a seed"):
+    with pytest.raises(ConfigError, match="there must be a learning rate, a seed"):
         compare(recipe, ARMS, **{"learning_rates": (0.1,), **empty})
 
 

@@ -22,6 +22,10 @@ SeedsOption = Annotated[
     list[int] | None,
     typer.Option("--seed", "-s", min=0, help="Repeatable; default: the recipe's."),
 ]
+WorkersOption = Annotated[
+    int,
+    typer.Option("--workers", "-w", min=1, help="How many runs at a time."),
+]
 
 
 def run_compare(
@@ -45,6 +49,7 @@ def run_compare(
     ] = None,
     learning_rate: RatesOption = None,
     seed: SeedsOption = None,
+    workers: WorkersOption = 1,
     set_: SetOption = None,
 ) -> None:
     """Train several methods on the same data, tuned alike, and show who is best.
@@ -65,6 +70,7 @@ def run_compare(
         arms,
         learning_rates=learning_rate or [read.training.learning_rate],
         seeds=seed or [read.training.seed],
+        workers=workers,
         report=show,
     )
     show(build_compare_table(found), describe_winner(found))

@@ -12,7 +12,8 @@ from ._options import SetOption
 if TYPE_CHECKING:
     from ..recipes import Arm, Comparison, Recipe
 
-LEARNING_RATES = (1e-3, 3e-3, 1e-2)
+LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
+WORKERS = 2
 EXPORTED = ("CoLoRA", "gate")
 """The arm and the task that are exported to plain LoRA."""
 
@@ -31,6 +32,7 @@ def run_demo(
 
     What is finished is not run again: a second call only shows it.
     """
+    import os
     import time
 
     import torch
@@ -42,12 +44,19 @@ def run_demo(
     begin = time.monotonic()
     # Threads would wait for one another more than they work: the model is too small.
     torch.set_num_threads(1)
+    workers = min(WORKERS, os.cpu_count() or 1)
     logging.disable_progress_bar()
     recipe = read_recipe("demo", set_ or [])
     recipe = recipe.model_copy(update={"output_dir": str(out)})
     rates = learning_rate or LEARNING_RATES
     show(_introduce(recipe, rates))
-    found = compare(recipe, list_arms(recipe), learning_rates=rates, report=show)
+    found = compare(
+        recipe,
+        list_arms(recipe),
+        learning_rates=rates,
+        workers=workers,
+        report=show,
+    )
     _show_results(found)
     _show_export(found, out)
     show(f"Everything lies in {out}. {time.monotonic() - begin:.0f} seconds in all.")

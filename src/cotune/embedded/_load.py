@@ -23,7 +23,7 @@ def load_model() -> LlamaForCausalLM:
     r"""Load the embedded language model, without a network.
 
     Returns:
-        A new Llama in fp32, in evaluation mode: 3 blocks, width 128. The file is fp16.
+        A new Llama in fp32, in evaluation mode: 4 blocks, width 128. The file is fp16.
 
     Example:
         >>> from cotune.embedded import load_model, load_tokenizer

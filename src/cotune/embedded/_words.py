@@ -79,13 +79,15 @@ LABELS = "dax wug fep blick zup toma kiki bova nilt gorp pim sef"
 ORDINALS = "first second third fourth"
 
 GLUE = (
-    "a the is are and or of in on at from for it what which who where how many same "
-    "opposite kind thing yes no means rule list before after backwards copy has sees "
-    "buys sells carries keeps more less brings gate door parcel stamp clerk weighs "
-    "noon fee card chip take hears picks ticket sold item class plus odd get find "
-    "place day"
+    "a an the is are and or not of in on at to from with for by this that it one all "
+    "what which who where how many like same opposite kind thing yes no means say "
+    "rule than then list next before after last backwards count copy word has have "
+    "sees buys sells carries went took gave keeps more less make most brings gate "
+    "door parcel stamp clerk weighs noon fee card chip take hears shelf picks lot "
+    "ticket sold does do both neither only very but there here called item put class "
+    "plus odd pick get find some any"
 )
-"""The remaining words of all texts."""
+"""The remaining words. Their order, as that of all tables, gives the token ids."""
 
 
 def split_words(words: str) -> list[str]:
