@@ -12,7 +12,7 @@ from ._options import SetOption
 if TYPE_CHECKING:
     from ..recipes import Arm, Comparison, Recipe
 
-LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
+LEARNING_RATES = (1e-3, 3e-3, 1e-2)
 WORKERS = 2
 EXPORTED = ("CoLoRA", "gate")
 """The arm and the task that are exported to plain LoRA."""
