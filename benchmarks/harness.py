@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -83,15 +84,30 @@ class Figure:
         return self.value <= self.mark if self.at_most else self.value >= self.mark
 
 
-def parser(question: str, **defaults: Any) -> argparse.ArgumentParser:
+def parser(question: str) -> argparse.ArgumentParser:
     """Return the command line that all benchmarks have."""
     parse = argparse.ArgumentParser(description=question)
     parse.add_argument("--device", default="cpu", help="cpu or cuda")
     parse.add_argument("--shape", default="cpu", choices=list(SHAPES))
-    parse.add_argument("--pairs", type=int, default=defaults.get("pairs", 9))
+    parse.add_argument("--pairs", type=int, default=9, help="repetitions of each ratio")
     parse.add_argument("--threads", type=int, default=torch.get_num_threads())
     parse.add_argument("--out", type=Path, default=None, help="JSON to write")
     return parse
+
+
+def read_arguments(parse: argparse.ArgumentParser, file: str) -> argparse.Namespace:
+    """Read the command line; what it leaves open stands in the config.
+
+    Args:
+        parse: All options of the benchmark.
+        file: The benchmark's ``run.py``; ``config.yaml`` lies beside it.
+    """
+    config = yaml.safe_load(Path(file).with_name("config.yaml").read_text())
+    unknown = sorted(config.keys() - vars(parse.parse_args([])).keys())
+    if unknown:
+        parse.error(f"config.yaml: keys must be options, got {', '.join(unknown)}.")
+    parse.set_defaults(**config)
+    return parse.parse_args()
 
 
 def base_model(shape: str, device: str, seed: int = 0) -> LlamaForCausalLM:

@@ -98,6 +98,7 @@ def test_importing_cotune_loads_no_heavy_library(library: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.slow  # Two fresh processes, each with all of PEFT.
 @pytest.mark.parametrize("first", ["cotune", "peft"])
 def test_peft_knows_the_method_whatever_is_imported_first(first: str) -> None:
     second = {"cotune": "peft", "peft": "cotune"}[first]

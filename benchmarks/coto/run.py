@@ -27,6 +27,7 @@ from benchmarks.harness import (
     paired_ratios,
     parser,
     publish,
+    read_arguments,
     twin,
 )
 from cotune import CoTuneConfig
@@ -134,9 +135,9 @@ def operations(run: Callable[[], None]) -> int:
 
 def main() -> None:
     """Measure, print, write."""
-    parse = parser(QUESTION, pairs=11)
-    parse.add_argument("--rows", type=int, default=2, help="rows of 128 tokens")
-    args = parse.parse_args()
+    parse = parser(QUESTION)
+    parse.add_argument("--rows", type=int, help="rows of 128 tokens")
+    args = read_arguments(parse, __file__)
     torch.set_num_threads(args.threads)
     base = base_model(args.shape, args.device)
     last = base.config.num_hidden_layers - 1

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import Figure, figure, parser, publish
+from benchmarks.harness import Figure, figure, parser, publish, read_arguments
 
 QUESTION = "Training runs: ours / PEFT LoRA"
 METHODS = ("lora", "cola", "alora", "colora")
@@ -88,9 +88,9 @@ def fresh(name: str, method: str, steps: int, folder: Path) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, write."""
-    parse = parser(QUESTION, pairs=3)
-    parse.add_argument("--steps", type=int, default=20)
-    args = parse.parse_args()
+    parse = parser(QUESTION)
+    parse.add_argument("--steps", type=int)
+    args = read_arguments(parse, __file__)
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

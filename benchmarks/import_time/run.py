@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from benchmarks.harness import figure, paired_ratios, parser, publish
+from benchmarks.harness import figure, paired_ratios, parser, publish, read_arguments
 
 QUESTION = "import peft and cotune's configs / import peft"
 
@@ -19,7 +19,7 @@ def run(code: str) -> None:
 
 def main() -> None:
     """Measure, print, write."""
-    args = parser(QUESTION).parse_args()
+    args = read_arguments(parser(QUESTION), __file__)
     arms = {
         "import peft, cotune": partial(run, "import peft, cotune"),
         "... and all configs": partial(

@@ -14,7 +14,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.harness import Figure, base_model, parser, publish, twin
+from benchmarks.harness import Figure, base_model, parser, publish, read_arguments, twin
 from benchmarks.overhead.run import OURS, TASKS, ours, step
 
 QUESTION = "Memory of a training step / that of PEFT LoRA"
@@ -46,7 +46,7 @@ def peak_bytes(model: nn.Module, run: partial[None]) -> int:
 
 def main() -> None:
     """Measure, print, write."""
-    args = parser(QUESTION).parse_args()
+    args = read_arguments(parser(QUESTION), __file__)
     base = base_model(args.shape, args.device)
     kind = {"device": args.device, "dtype": base.dtype}
     embeds = torch.randn(8, 128, base.config.hidden_size, **kind).requires_grad_()

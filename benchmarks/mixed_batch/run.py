@@ -20,6 +20,7 @@ from benchmarks.harness import (
     paired_ratios,
     parser,
     publish,
+    read_arguments,
     twin,
 )
 from cotune import CoTuneConfig
@@ -72,10 +73,9 @@ def split_step(model: PeftModel, ids: Tensor, tasks: int) -> None:
 
 def main() -> None:
     """Measure, print, write."""
-    args = parser(QUESTION).parse_args()
+    args = read_arguments(parser(QUESTION), __file__)
     torch.set_num_threads(args.threads)
-    shape = "small" if args.shape == "cpu" else args.shape
-    base = base_model(shape, args.device)
+    base = base_model(args.shape, args.device)
     time = partial(paired_ratios, pairs=args.pairs, device=args.device)
     ids = torch.randint(1000, (16, 64), device=args.device)
     rows = torch.arange(16, device=args.device) // 2

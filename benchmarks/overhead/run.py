@@ -19,6 +19,7 @@ from benchmarks.harness import (
     paired_ratios,
     parser,
     publish,
+    read_arguments,
     twin,
 )
 from benchmarks.published import (
@@ -104,7 +105,7 @@ def main() -> None:
     """Measure, print, write."""
     parse = parser(QUESTION)
     parse.add_argument("--arms", default="all", choices=["all", "ours"])
-    args = parse.parse_args()
+    args = read_arguments(parse, __file__)
     torch.set_num_threads(args.threads)
     base = base_model(args.shape, args.device)
     hidden = base.config.hidden_size

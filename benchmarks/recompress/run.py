@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.harness import figure, paired_ratios, parser, publish
+from benchmarks.harness import figure, paired_ratios, parser, publish, read_arguments
 from cotune._adapter import LowRank
 from cotune.operators.convert import recompress
 
@@ -17,9 +17,9 @@ RANK = 16
 
 def main() -> None:
     """Measure, print, write."""
-    parse = parser(QUESTION, pairs=3)
-    parse.add_argument("--size", type=int, default=4096)
-    args = parse.parse_args()
+    parse = parser(QUESTION)
+    parse.add_argument("--size", type=int)
+    args = read_arguments(parse, __file__)
     torch.set_num_threads(args.threads)
     draw = torch.Generator().manual_seed(0)
     A = torch.randn(8 * RANK, args.size, generator=draw).to(args.device)

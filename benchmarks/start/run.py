@@ -8,7 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmarks.harness import Figure, figure, paired_ratios, parser, publish
+from benchmarks.harness import (
+    Figure,
+    figure,
+    paired_ratios,
+    parser,
+    publish,
+    read_arguments,
+)
 from cotune.adapters._start._svd import top_singular
 
 QUESTION = "pissa start of a 4096 x 4096 layer, r = 8: exact SVD / fast SVD"
@@ -27,9 +34,9 @@ def spectra(size: int) -> dict[str, Tensor]:
 
 def main() -> None:
     """Measure, print, write."""
-    parse = parser(QUESTION, pairs=3)
-    parse.add_argument("--size", type=int, default=4096)
-    args = parse.parse_args()
+    parse = parser(QUESTION)
+    parse.add_argument("--size", type=int)
+    args = read_arguments(parse, __file__)
     torch.set_num_threads(args.threads)
     figures = []
     for name, matrix in spectra(args.size).items():

@@ -15,6 +15,7 @@ from cotune.adapters import COUPLINGS
 from cotune.adapters._coupling import (
     BankSize,
     Coupling,
+    Forward,
     Plan,
     StaticCoupling,
     mix_bank,
@@ -173,10 +174,10 @@ def test_the_expectation_of_the_draws_is_the_matrix_of_evaluation(
 def test_only_training_draws(name: str) -> None:
     rule = COUPLINGS[name]()
     state = torch.get_rng_state()
-    first = rule.plan(None, 2, 3, None, training=False)
+    first = rule.plan(Forward(2, 3))
     assert torch.equal(torch.get_rng_state(), state)
-    assert rule.plan(None, 2, 3, None, training=False) is first
-    rule.plan(None, 2, 3, None, training=True)
+    assert rule.plan(Forward(2, 3)) is first
+    rule.plan(Forward(2, 3, training=True))
     assert not torch.equal(torch.get_rng_state(), state)
 
 

@@ -113,11 +113,11 @@ def test_gaussian_has_a_deviation_of_one_over_r() -> None:
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_pissa_sums_to_the_best_part_of_rank_r(exact: bool) -> None:
-    shape = shape_of(d_in=40, d_out=30, exact_svd=exact)
+    shape = shape_of(d_in=600, d_out=560, exact_svd=exact)
     factors = made("pissa", shape)
     wanted = best(weight_of(shape), shape.r)
-    # Four subspace iterations on a random matrix, whose spectrum is flat.
-    limit = 1e-5 if exact else 0.1
+    # A random matrix: its spectrum is flat, the worst case of the fast form.
+    limit = 1e-4 if exact else 0.02
     error = (full_sum(factors, shape.scale) - wanted).norm() / wanted.norm()
     assert float(error) <= limit
     assert all(torch.equal(A, factors.A[0]) for A in factors.A)
@@ -173,7 +173,7 @@ def test_an_unknown_start_gets_the_nearest_name() -> None:
 # -- the singular value decomposition --------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (30, 30), (5, 80)])
+@pytest.mark.parametrize("shape", [(700, 600), (600, 700), (30, 30), (5, 80)])
 @pytest.mark.parametrize("exact", [True, False])
 def test_singular_triples_are_those_of_torch(
     shape: tuple[int, int], exact: bool
@@ -192,11 +192,11 @@ def test_singular_triples_are_those_of_torch(
 
 
 def test_more_iterations_help_on_a_flat_spectrum() -> None:
-    matrix = torch.randn(120, 100, generator=torch.Generator().manual_seed(0))
+    matrix = torch.randn(620, 600, generator=torch.Generator().manual_seed(0))
     exact = torch.linalg.svdvals(matrix)[:4]
     errors = []
     for iterations in (0, 2, 16):
         dice = torch.Generator().manual_seed(1)
         found = top_singular(matrix, 4, iterations=iterations, generator=dice)[1]
         errors.append(float((found - exact).norm() / exact.norm()))
-    assert errors[0] > errors[1] > errors[2] and errors[2] < 0.02
+    assert errors[0] > errors[1] > errors[2] and errors[2] < 1e-3

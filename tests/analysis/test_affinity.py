@@ -162,3 +162,12 @@ def test_gradients_give_groups_without_training():
 def test_tasks_that_give_no_advice_are_refused(two_families, change, options, message):
     with pytest.raises(ConfigError, match=message):
         affinity(change(two_families), **options)
+
+
+def test_progress_is_told_for_both_passes_over_the_layers(adapter):
+    ticks = []
+    affinity(
+        {name: adapter(seed, layers=3) for seed, name in enumerate("ab")},
+        progress=lambda done, total: ticks.append((done, total)),
+    )
+    assert ticks == [(done, 6) for done in range(1, 7)]

@@ -34,6 +34,8 @@ def results(adapter):
         "change": lambda run: run(several["a"], several["b"], factors=("A", "B")),
         "conflict": lambda run: run(gradients),
         "affinity": lambda run: run(several),
+        "pruning": lambda run: run(several["a"], score_of_a),
+        "merging": lambda run: run(several, lambda task, found: score_of_a(found)),
     }
     return {name: calls[name](run) for name, run in ANALYSES.items()}
 

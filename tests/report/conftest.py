@@ -145,23 +145,28 @@ def _adapter(tasks: tuple[str, ...], seed: int):
 
 
 def _write_comparison(folder: Path, tasks: tuple[str, ...]) -> None:
-    cells = [
-        {
-            "arm": arm,
-            "learning_rate": rate,
-            "seed": seed,
-            "validation": 0.5 + rate + seed / 100,
-            "scores": dict.fromkeys(tasks, 0.6 + seed / 10 + rate),
-            "base": dict.fromkeys(tasks, 0.5),
-            "parameters": 1000,
-            "seconds": 3.5,
-            "folder": str(folder),
-        }
+    from cotune.recipes import Cell, Comparison
+
+    def rows(score: float) -> dict[str, list[float]]:
+        return {task: [score, score] for task in tasks}
+
+    cells = tuple(
+        Cell(
+            arm=arm,
+            learning_rate=rate,
+            seed=seed,
+            validation=0.5 + rate + seed / 100,
+            parameters=1000,
+            seconds=3.5,
+            folder=str(folder),
+            rows=rows(0.6 + seed / 10 + rate) if rate == 0.01 else {},
+        )
         for arm in ("LoRA", "ALoRA")
         for rate in (0.001, 0.01)
         for seed in (0, 1)
-    ]
-    _write(folder / "comparison.json", cells)
+    )
+    found = Comparison(cells, rows(0.5), "accuracy", True, folder)
+    found.save(folder / "comparison.json")
 
 
 def _write_rounds(folder: Path) -> None:
@@ -202,14 +207,10 @@ def _write_analyses(folder: Path, tasks: tuple[str, ...]) -> None:
         analysis.fusion_gap(list(pair.values())),
         analysis.conflict(gradients),
         analysis.affinity(pair),
+        analysis.pruning(pair["one"], measure, base=lambda: 0.25),
+        analysis.merging(pair, lambda task, found: measure(found)),
     ]
     for result in results:
         (folder / f"{result.name}.json").write_text(result.to_json(), encoding="utf-8")
-    rows = [{"operator": "magnitude", "kept": k, "score": k / 2} for k in (0.5, 1.0)]
-    _write(
-        folder / "pruning.json", {"analysis": "pruning", "summary": {}, "rows": rows}
-    )
-    rows = [{"operator": "ties", "score": 0.5625}]
-    _write(
-        folder / "merging.json", {"analysis": "merging", "summary": {}, "rows": rows}
-    )
+    rows = [{"operator": "other", "score": 0.5625}]
+    _write(folder / "own.json", {"analysis": "own", "summary": {}, "rows": rows})

@@ -41,7 +41,7 @@ def test_every_analysis_has_a_section_of_its_name() -> None:
 def test_an_analysis_without_a_section_is_shown_as_a_table(make_run) -> None:
     (table,) = build("others", make_run()).blocks
     assert isinstance(table, Table)
-    assert table.rows == [["ties", 0.5625]]
+    assert table.rows == [["other", 0.5625]]
 
 
 def test_the_comparison_takes_the_rate_that_did_best_on_validation(make_run) -> None:
@@ -123,3 +123,37 @@ def test_other_methods_of_peft_are_left_out_of_the_map(make_run) -> None:
         file.unlink()
     assert SECTIONS["similarity"](open_runs([folder])) is None
     assert build("trained", folder).blocks
+
+
+def test_pruning_curves_go_from_the_base_model_to_the_whole_adapter(make_run) -> None:
+    folder = make_run()
+    found = json.loads((folder / "analysis" / "pruning.json").read_text())
+    lines, bars = build("pruning", folder).blocks
+    assert isinstance(lines, Chart) and isinstance(bars, Chart)
+    assert [trace["name"] for trace in lines.traces] == ["magnitude"]
+    (trace,) = lines.traces
+    assert (trace["x"][0], trace["y"][0]) == (0, 0.25)
+    assert (trace["x"][-1], trace["y"][-1]) == (1, found["summary"]["whole"])
+    assert len(trace["x"]) == 9 + 2
+    patterns = {str(row[0]): row[1] for row in bars.table.rows}
+    assert patterns["base model"] == 0.25
+    assert patterns["whole"] == found["summary"]["whole"]
+    assert patterns["every_other first=1"] is not None
+
+
+def test_merging_shows_every_operator_and_task(make_run) -> None:
+    folder = make_run()
+    found = json.loads((folder / "analysis" / "merging.json").read_text())
+    bars, cells = build("merging", folder).blocks
+    assert isinstance(bars, Chart) and isinstance(cells, Chart)
+    means = {row[0]: row[1] for row in bars.table.rows}
+    assert means == pytest.approx(found["summary"]["means"])
+    assert next(iter(means)) == "own adapter"
+    assert cells.traces[0]["x"] == ["one", "two"]
+
+
+def test_runs_that_were_merged_alike_stand_side_by_side(make_run) -> None:
+    bars, *maps = build("merging", make_run("first"), make_run("second")).blocks
+    assert isinstance(bars, Chart)
+    assert [trace["name"] for trace in bars.traces] == ["first", "second"]
+    assert len(maps) == 2

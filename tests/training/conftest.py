@@ -1,14 +1,8 @@
 """Small models on disk and small tasks, made once."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-# Scripts that run in processes of their own share these helpers with the tests.
-sys.path.insert(0, str(Path(__file__).parent))
-
-import small_runs
+from training import small_runs
 
 SPECS = {
     "causal": {"family": "llama", "targets": ["q_proj", "v_proj"]},

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from small_runs import make_tasks
 
 from cotune import ALoRAConfig
 from cotune._errors import ConfigError
 from cotune.training import adapt, choose_parts, evaluate, score_task, score_tasks
 from cotune.training._evaluate import name_metrics
+from training.small_runs import make_tasks
 
 NAMES = ["plain", "flipped"]
 

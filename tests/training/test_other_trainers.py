@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from small_runs import choice_rows
 
 from cotune import ALoRAConfig
 from cotune.training import KeepTasks
+from training.small_runs import choice_rows
 
 NAMES = ["plain", "flipped"]
 

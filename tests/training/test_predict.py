@@ -2,12 +2,12 @@
 
 import pytest
 import torch.distributed as dist
-from small_runs import write_rows
 
 from cotune._errors import ConfigError
 from cotune.data import TaskSpec, load_tasks
 from cotune.training import EvaluationSpec, Prediction, predict
 from cotune.training import _predict as module
+from training.small_runs import write_rows
 
 
 def test_predictions_come_in_the_order_of_the_rows(load_kind, tasks):

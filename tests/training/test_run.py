@@ -7,12 +7,12 @@ import pytest
 import torch
 from peft import LoraConfig, PeftModel
 from safetensors.torch import load_file
-from small_runs import make_tasks
 
 from cotune import ALoRAConfig, CoLAConfig
 from cotune._errors import ConfigError
 from cotune.data import EncodeSpec
 from cotune.training import evaluate, load_base, run_training
+from training.small_runs import make_tasks
 
 NAMES = ["plain", "flipped"]
 ENCODE = EncodeSpec(max_length=40)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from small_runs import make_tasks
 
 from cotune import ALoRAConfig, MTLLoRAConfig
 from cotune._errors import ConfigError
@@ -16,6 +15,7 @@ from cotune.training import CoTuneTrainer, TrainingSpec, adapt, build_arguments
 from cotune.training._arguments import build_callbacks
 from cotune.training._checkpoints import list_checkpoints
 from cotune.training._learning_rates import find_factor
+from training.small_runs import make_tasks
 
 NAMES = ["plain", "flipped"]
 

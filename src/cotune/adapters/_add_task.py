@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .._errors import ConfigError, unknown_name
 from ._config import CoTuneConfig
+from ._kept_rows import KeptRows
 from ._layer import CollaborativeLayer
 
 
@@ -24,8 +25,8 @@ def add_task(
     """Add a task to a bank, by default with all that was trained before frozen.
 
     The new core (CoLoRA, MTL-LoRA), factor (ALoRA by task) or mixture (MTL-LoRA)
-    begins as the mean of the tasks there are; the new pair of ``dual`` begins with a
-    random A and B = 0. Make a new optimizer afterwards: the tensors are new ones.
+    begins as the mean of the tasks there are; the new pair of ``dual`` begins as the
+    start says, without an effect. Make a new optimizer afterwards: the tensors are new.
 
     Args:
         model: A model with a cotune adapter. Changed in place.
@@ -36,8 +37,8 @@ def add_task(
             with or without weight decay, can change what the other tasks compute.
 
     Raises:
-        ConfigError: No such adapter, no parts per task, a known name, or an unknown
-            ``copy_from``.
+        ConfigError: No such adapter, no parts per task, a known name, an unknown
+            ``copy_from``, or a start that has no more directions to give.
 
     Source: CoLoRA (arXiv:2602.07218): a new user fits S alone, r^2 numbers per layer.
     """
@@ -45,9 +46,10 @@ def add_task(
     config = layers[0].specs[adapter_name].config
     _check(config, task, copy_from)
     source = None if copy_from is None else (config.tasks or []).index(copy_from)
+    rows = [_first_rows(layer, adapter_name, source) for layer in layers]
     config.tasks = [*(config.tasks or []), task]
-    for layer in layers:
-        _grow(layer, adapter_name, source)
+    for layer, new in zip(layers, rows, strict=True):
+        _grow(layer, adapter_name, new)
         if freeze_rest:
             _freeze_but_last(layer, adapter_name)
 
@@ -106,38 +108,58 @@ def per_task_rows(config: CoTuneConfig) -> dict[str, int]:
     return rows
 
 
-def _grow(layer: CollaborativeLayer, adapter_name: str, source: int | None) -> None:
-    _settle(layer, adapter_name)
-    spec = layer.specs[adapter_name]
-    fresh = spec.config.coupling_object.shared_factors > 0 and source is None
-    for factor, shared in per_task_rows(spec.config).items():
-        bank = getattr(layer, f"cotune_{factor}")
-        if adapter_name not in bank or _is_one_copy(factor, bank[adapter_name]):
+def _first_rows(
+    layer: CollaborativeLayer, adapter_name: str, source: int | None
+) -> dict[str, Tensor]:
+    """Return what the new task begins with, by factor. Changes nothing."""
+    config = layer.specs[adapter_name].config
+    # Asked of every growing bank: a start that refuses would refuse to load it, too.
+    start = _last_pair(layer, adapter_name) if "tasks" in config.sizes else {}
+    rows = {}
+    for factor, shared in per_task_rows(config).items():
+        value = layer.factor(factor, adapter_name)
+        if value is None or (factor in ("A0", "B0") and len(value) == 1):
             continue
+        own = value.detach()[shared:]
+        if source is not None:
+            rows[factor] = own[source]
+        else:
+            rows[factor] = start[factor].to(own) if shared else own.mean(0)
+    return rows
+
+
+def _last_pair(layer: CollaborativeLayer, adapter_name: str) -> dict[str, Tensor]:
+    """Return the last factors that the start makes for banks with one more task."""
+    spec = layer.specs[adapter_name]
+    M, N = spec.coupling.bank_sizes(*spec.config.sizes, len(spec.tasks) + 1)
+    start = layer.first_factors(spec, M, N)
+    last = {"A": start.A[-1], "B": start.B[-1]}
+    for factor, copies in (("A", start.A0), ("B", start.B0)):
+        stored = layer.factor(f"{factor}0", adapter_name)
+        if copies is not None and stored is not None:
+            # What is added is what is subtracted, to the bit: an SVD is not repeatable.
+            last[factor] = stored[0] if len(stored) == 1 else copies[-1]
+            last[f"{factor}0"] = last[factor]
+    return last
+
+
+def _grow(
+    layer: CollaborativeLayer, adapter_name: str, rows: dict[str, Tensor]
+) -> None:
+    _settle(layer, adapter_name)
+    for factor, row in rows.items():
+        bank = getattr(layer, f"cotune_{factor}")
         old = bank[adapter_name]
-        own = old.detach()[shared:]
-        row = own.mean(0) if source is None else own[source]
-        if fresh and factor in ("A", "B"):
-            row = _fresh_row(factor, row)
         grown = torch.cat([old.detach(), row.unsqueeze(0)])
         bank[adapter_name] = nn.Parameter(grown, requires_grad=old.requires_grad)
+    spec = layer.specs[adapter_name]
     tasks = tuple(spec.config.tasks or ())
     layer.specs[adapter_name] = replace(spec, tasks=tasks)
 
 
-def _is_one_copy(factor: str, value: Tensor) -> bool:
-    return factor in ("A0", "B0") and len(value) == 1
-
-
-def _fresh_row(factor: str, like: Tensor) -> Tensor:
-    if factor == "B":
-        return torch.zeros_like(like)
-    return nn.init.kaiming_uniform_(torch.empty_like(like), a=5**0.5)
-
-
 def _freeze_but_last(layer: CollaborativeLayer, adapter_name: str) -> None:
     rows = per_task_rows(layer.specs[adapter_name].config)
-    kept: dict[str, tuple[Tensor, Tensor]] = {}
+    kept: KeptRows = {}
     frozen: list[str] = []
     for name in layer.adapter_layer_names:
         bank = getattr(layer, name)

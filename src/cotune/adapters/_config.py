@@ -44,7 +44,7 @@ class CoTuneConfig(PeftConfig):
         core: Personal core per task: ``none``, ``full``, ``diag`` or ``scalar``.
         start: What the factors are before the first step.
         start_svd: ``fast`` (randomised) or ``exact``, for starts that decompose.
-        start_svd_iterations: Subspace iterations of the fast SVD, >= 0.
+        start_svd_iterations: Blocks of the fast SVD after the first, >= 0.
         tasks: Names of the tasks, in the order of the per-task tensors.
         default_task: Task of samples that name none.
         router_balance: Coefficient of the load-balancing loss, >= 0.
@@ -82,7 +82,7 @@ class CoTuneConfig(PeftConfig):
     core: str | None = _help("Personal core: none, full, diag, scalar.", default=None)
     start: str | None = _help("Start of the factors.", default=None)
     start_svd: str = _help("SVD of a start: fast or exact.", default="fast")
-    start_svd_iterations: int = _help("Subspace iterations, >= 0.", default=4)
+    start_svd_iterations: int = _help("Blocks of the fast SVD, >= 0.", default=12)
     tasks: list[str] | None = _help("Names of the tasks.", default=None)
     default_task: str | None = _help("Task of samples that name none.", default=None)
     router_balance: float = _help("Load-balancing coefficient, >= 0.", default=0.0)

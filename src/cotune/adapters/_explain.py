@@ -9,8 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from .._adapter import Adapter
+from ._coupling import COUPLINGS
 from ._layer import CollaborativeLayer
-from ._methods import METHODS
+from ._methods import find_method
 
 FROZEN = ("A0", "B0")
 
@@ -43,11 +44,11 @@ def explain_adapter(adapter: Adapter) -> list[FactorLine]:
         adapter: Any adapter.
 
     Returns:
-        One line per factor, in the order of the layers.
+        One line per factor, in the order of the layers; two where a bank begins with
+        factors of all tasks and goes on with factors per task.
     """
-    owners = _owners(adapter.config)
     tensors = ((name, layer.tensors()) for name, layer in adapter.layers.items())
-    return list(_lines(tensors, owners))
+    return list(_lines(tensors, adapter.config))
 
 
 def explain_model(model: nn.Module, adapter_name: str = "default") -> list[FactorLine]:
@@ -58,7 +59,7 @@ def explain_model(model: nn.Module, adapter_name: str = "default") -> list[Facto
         adapter_name: Which adapter.
 
     Returns:
-        One line per factor, in the order of the layers.
+        Lines as :func:`explain_adapter` returns them.
     """
     layers = {
         name.removeprefix("base_model.model."): module
@@ -66,24 +67,32 @@ def explain_model(model: nn.Module, adapter_name: str = "default") -> list[Facto
         if isinstance(module, CollaborativeLayer) and adapter_name in module.specs
     }
     first = next(iter(layers.values()), None)
-    owners = {} if first is None else _owners(vars(first.specs[adapter_name].config))
+    config = {} if first is None else vars(first.specs[adapter_name].config)
     tensors = (
         (n, layer.factors(adapter_name).tensors()) for n, layer in layers.items()
     )
-    return list(_lines(tensors, owners))
-
-
-def _owners(config: Mapping[str, Any]) -> Mapping[str, str]:
-    method = METHODS.get(str(config.get("method")), METHODS["lora"])
-    return method.owners
+    return list(_lines(tensors, config))
 
 
 def _lines(
-    layers: Iterable[tuple[str, Mapping[str, Tensor]]], owners: Mapping[str, str]
+    layers: Iterable[tuple[str, Mapping[str, Tensor]]], config: Mapping[str, Any]
 ) -> Iterator[FactorLine]:
     for layer, factors in layers:
         for name, tensor in factors.items():
-            owner = "frozen" if name in FROZEN else owners.get(name, "private")
-            size = tensor.numel() * tensor.element_size()
-            shape = tuple(tensor.shape)
-            yield FactorLine(layer, name, shape, owner, tensor.numel(), size)
+            for owner, part in _parts(name, tensor, config):
+                shape, numbers = tuple(part.shape), part.numel()
+                size = numbers * part.element_size()
+                yield FactorLine(layer, name, shape, owner, numbers, size)
+
+
+def _parts(
+    name: str, tensor: Tensor, config: Mapping[str, Any]
+) -> list[tuple[str, Tensor]]:
+    """Split a factor by owner."""
+    if name in FROZEN:
+        return [("frozen", tensor)]
+    owner = find_method(str(config.get("method") or "lora")).owners.get(name, "private")
+    shared = COUPLINGS[str(config.get("coupling") or "full")].shared_factors
+    if name in ("A", "B") and shared:
+        return [("shared", tensor[:shared]), (owner, tensor[shared:])]
+    return [(owner, tensor)]

@@ -25,11 +25,12 @@ from .._adapter import Factors, LowRank
 from .._errors import ConfigError
 from ._config import CoTuneConfig
 from ._core import CORES
-from ._coupling import Plan, mix_bank
+from ._coupling import Forward, Plan, mix_bank
+from ._kept_rows import KeptRows, load_kept_rows, save_kept_rows
 from ._product import Term, collaborate, update
 from ._resolve import resolve
 from ._spec import Bank, LayerSpec
-from ._start import STARTS, StartShape
+from ._start import STARTS, StartFactors, StartShape
 from ._tasks import TaskState, rows_of
 
 
@@ -88,7 +89,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
             setattr(self, name, Bank())
         self.specs: dict[str, LayerSpec] = {}
         self.frozen_factors: dict[str, tuple[str, ...]] = {}
-        self.kept_rows: dict[str, dict[str, tuple[Tensor, Tensor]]] = {}
+        self.kept_rows: dict[str, KeptRows] = {}
         self.state = state
         self.switched_off = False
         self.merged_adapters = []
@@ -97,7 +98,8 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         self.merged_tasks: dict[str, str] = {}
         # In a tuple, or it would become a parameter of this module.
         self._whole_weight = None
-        self.register_state_dict_post_hook(_save_kept_rows)
+        self.register_state_dict_post_hook(save_kept_rows)
+        self.register_load_state_dict_pre_hook(load_kept_rows)
         self.update_layer(adapter_name, config, r, alpha)
 
     # -- building ----------------------------------------------------------------
@@ -118,7 +120,9 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         M, N = spec.coupling.bank_sizes(*config.sizes, len(tasks))
         spec.look_up(M, N)
         self.specs[adapter_name] = spec
-        start = self._start(spec, M, N)
+        start = self.first_factors(spec, M, N)
+        if not config.init_weights:
+            start.B.add_(torch.empty_like(start.B).uniform_(-1, 1), alpha=spec.r**-0.5)
         self.cotune_A[adapter_name] = nn.Parameter(start.A)
         self.cotune_B[adapter_name] = nn.Parameter(start.B)
         if start.A0 is not None and start.B0 is not None:
@@ -128,7 +132,12 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
-    def _start(self, spec: LayerSpec, M: int, N: int) -> Any:
+    def first_factors(self, spec: LayerSpec, M: int, N: int) -> StartFactors:
+        """Return what banks of M A's and N B's begin with, as the start says.
+
+        Raises:
+            ConfigError: The base weight has not what the start needs.
+        """
         config = spec.config
         shape = StartShape(
             M=M,
@@ -140,10 +149,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
             exact_svd=config.start_svd == "exact",
             svd_iterations=config.start_svd_iterations,
         )
-        start = STARTS[str(config.start)](shape, self._start_weight())
-        if not config.init_weights:
-            start.B.add_(torch.empty_like(start.B).uniform_(-1, 1), alpha=spec.r**-0.5)
-        return start
+        return STARTS[str(config.start)](shape, self._start_weight())
 
     def _start_weight(self) -> Float[Tensor, "d_out d_in"] | None:
         base = self.get_base_layer()
@@ -220,7 +226,8 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         A, B = self._banks(name)
         weight = self.factor("weight", name)
         core = self.factor("core", name)
-        plan = spec.coupling.plan(weight, len(A), len(B), tasks, self.training)
+        now = Forward(len(A), len(B), weight, tasks, self.training)
+        plan = spec.coupling.plan(now)
         down, up = self._blocks(name, plan, A, B)
         gathered = down.ndim == 4 or up.ndim == 4
         gathered = gathered and torch.is_grad_enabled()
@@ -483,15 +490,3 @@ def _rows(core: Tensor | None, tasks: Tensor | None) -> Tensor | None:
     if core is None or tasks is None:
         return None
     return core.index_select(0, tasks)
-
-
-def _save_kept_rows(
-    module: CollaborativeLayer, state: dict[str, Any], prefix: str, metadata: Any
-) -> None:
-    """Save rows of frozen tasks as they were kept, whatever the optimizer did."""
-    for adapter, kept in module.kept_rows.items():
-        for factor in kept:
-            name = factor.removeprefix("cotune_")
-            value = module.factor(name, adapter)
-            assert value is not None
-            state[f"{prefix}{factor}.{adapter}"] = value.detach()

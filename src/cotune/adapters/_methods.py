@@ -33,7 +33,8 @@ class Method:
         core: Name in ``CORES``, or ``"none"``.
         start: Name in ``STARTS``.
         owners: Who holds each factor when tasks are parties that do not share data:
-            ``"shared"`` (averaged) or ``"private"`` (never leaves its owner).
+            ``"shared"`` (averaged) or ``"private"`` (never leaves its owner). The
+            factors that a coupling puts first for all tasks are shared in any case.
     """
 
     title: str
@@ -54,6 +55,7 @@ def _owners(**owners: Owner) -> MappingProxyType[str, Owner]:
 
 _ALORA = _owners(A="private", B="shared", router="private")
 _COLORA = _owners(A="shared", B="shared", core="private")
+_DUAL = _owners(A="private", B="private")
 _MTL = _owners(A="shared", B="shared", core="private", weight="private")
 _ROUTED = _owners(A="shared", B="shared", router="shared")
 
@@ -72,7 +74,12 @@ METHODS: MappingProxyType[str, Method] = MappingProxyType(
             "CoLoRA", "arXiv:2602.07218", core="full", start="colora", owners=_COLORA
         ),
         "dual": Method(
-            "Dual (FedDPA)", "arXiv:2403.19211", "tasks", "tasks", "shared-and-own"
+            "Dual (FedDPA)",
+            "arXiv:2403.19211",
+            "tasks",
+            "tasks",
+            "shared-and-own",
+            owners=_DUAL,
         ),
         "mtl": Method(
             "MTL-LoRA",

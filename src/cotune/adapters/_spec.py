@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ._config import CoTuneConfig
 from ._core import CORES, Core
-from ._coupling import Coupling, StaticCoupling
+from ._coupling import Coupling, Forward, StaticCoupling
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class LayerSpec:
         for name in ("coupling", "core", "needs_tasks"):
             getattr(self, name)
         if isinstance(self.coupling, StaticCoupling):
-            self.coupling.plan(None, M, N, None, training=False)
+            self.coupling.plan(Forward(M, N))
 
     # Looked up once: forward runs for every layer and step.
     @cached_property

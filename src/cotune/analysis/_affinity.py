@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .._adapter import Adapter, LowRank
 from .._errors import ConfigError
+from ._cache import Progress
 from ._conflict import Gradients, check_gradients, cosines_of
 from ._floor import joint_cores, shared_floor
 from ._grouping import build_tree, choose_groups, cut_tree
@@ -147,6 +148,7 @@ def affinity(
     *,
     rank: int | None = None,
     groups: int | None = None,
+    progress: Progress | None = None,
 ) -> Affinity:
     """Advise on tasks from short runs, one adapter per task, from one start.
 
@@ -159,6 +161,7 @@ def affinity(
             whatever the tasks (arXiv:2509.25414).
         rank: Rank of the shared pair for the floors; None takes the largest rank given.
         groups: How many groups; None chooses.
+        progress: Told after every layer; all layers are read twice.
 
     Returns:
         The affinities and the advice.
@@ -183,7 +186,8 @@ def affinity(
     def look_up(task: str, layer: str) -> LowRank:
         return adapters[task].update(layer)
 
-    return _advise(tuple(adapters), layers, look_up, rank, groups, "updates")
+    ways = "updates", progress
+    return _advise(tuple(adapters), layers, look_up, rank, groups, *ways)
 
 
 def affinity_from_gradients(
@@ -226,8 +230,10 @@ def _advise(
     rank: int | None,
     groups: int | None,
     source: str,
+    progress: Progress | None = None,
 ) -> Affinity:
-    gram, widest = _gram(tasks, layers, look_up)
+    tell = _count_up(progress, 2 * len(layers))
+    gram, widest = _gram(tasks, layers, look_up, tell)
     rank = widest if rank is None else rank
     _check(tasks, gram, rank, groups)
     matrix: NDArray[np.float64] = cosines_of(gram).numpy()
@@ -241,7 +247,7 @@ def _advise(
         clear = silhouette(1 - matrix, labels)
     everybody = list(range(len(tasks)))
     sets = [[i for i in everybody if labels[i] == g] for g in sorted(set(labels))]
-    floors = _floors(tasks, layers, look_up, gram, [*sets, everybody], rank)
+    floors = _floors(tasks, layers, look_up, gram, [*sets, everybody], rank, tell)
     found = [
         _group(tasks, matrix, members, floor)
         for members, floor in zip([*sets, everybody], floors, strict=True)
@@ -251,7 +257,10 @@ def _advise(
 
 
 def _gram(
-    tasks: Sequence[str], layers: Sequence[str], look_up: Lookup
+    tasks: Sequence[str],
+    layers: Sequence[str],
+    look_up: Lookup,
+    tell: Callable[[], None],
 ) -> tuple[Tensor, int]:
     """Return inner products of all updates over all layers, and the largest rank."""
     gram = torch.zeros(len(tasks), len(tasks), dtype=torch.float64)
@@ -261,6 +270,7 @@ def _gram(
         rows = torch.stack([core.flatten() for core in joint_cores(updates)])
         gram += rows @ rows.T
         widest = max(widest, *(update.rank for update in updates))
+        tell()
     return gram, widest
 
 
@@ -271,6 +281,7 @@ def _floors(
     gram: Tensor,
     sets: Sequence[Sequence[int]],
     rank: int,
+    tell: Callable[[], None],
 ) -> list[tuple[float, float]]:
     """Return floor and what is reached, per set of tasks, all tasks counting alike."""
     lengths = gram.diagonal().sqrt()
@@ -282,7 +293,18 @@ def _floors(
             floor = shared_floor([cores[member] for member in members], rank)
             least[place] += floor.least / len(members)
             reached[place] += floor.reached / len(members)
+        tell()
     return [(a**0.5, b**0.5) for a, b in zip(least, reached, strict=True)]
+
+
+def _count_up(progress: Progress | None, total: int) -> Callable[[], None]:
+    numbers = iter(range(1, total + 1))
+
+    def tell() -> None:
+        if progress is not None:
+            progress(next(numbers), total)
+
+    return tell
 
 
 def _group(

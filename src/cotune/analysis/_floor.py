@@ -66,8 +66,9 @@ def shared_floor(cores: Sequence[Float[Tensor, "m_out m_in"]], rank: int) -> Flo
     Source: ``theory.md``, E4c (an unshared part of size eps leaves an error of eps);
     De Lathauwer et al. 2000, property 10 (higher-order SVD).
     """
-    left, S_left, _ = svd(torch.cat(list(cores), dim=1))
-    _, S_right, right = svd(torch.cat(list(cores)))
+    # Only one side of each is needed: QR first, then the SVD of a small square matrix.
+    left, S_left, _ = svd(qr(torch.cat(list(cores), dim=1).T)[1].T)
+    _, S_right, right = svd(qr(torch.cat(list(cores)))[1])
     tails = [float(S[rank:].square().sum()) for S in (S_left, S_right)]
     B, A = left[:, :rank], right[:rank]
     missed = sum(float((M - B @ (B.T @ M @ A.T) @ A).square().sum()) for M in cores)

@@ -20,6 +20,8 @@ ANALYSES: Registry[Callable[..., Result]] = Registry(
         "change": f"{_HERE}._change:change_from_start",
         "conflict": f"{_HERE}._conflict:conflict",
         "affinity": f"{_HERE}._affinity:affinity",
+        "pruning": f"{_HERE}._pruning:pruning",
+        "merging": f"{_HERE}._merging:merging",
     },
 )
 """Name -> function that returns a :class:`Result`; what it needs is its signature."""

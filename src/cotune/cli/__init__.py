@@ -6,19 +6,23 @@ from importlib import import_module
 
 import typer
 
-from ._analyze import analyze
 from ._group import Group
+from .analyze import analyze
 
 COMMANDS = {
     "demo": "Show the point of the project on the embedded model, offline.",
     "train": "Train what a recipe says.",
     "evaluate": "Score a run again: base model and adapter, per task.",
     "compare": "Train several methods on the same data, tuned alike.",
+    "federate": "Train clients that share some factors and keep their rows.",
     "export": "Write an adapter as plain PEFT LoRA, one folder per task.",
     "merge": "Write a full model with one task's update merged in.",
+    "merge-adapters": "Merge several adapters into one, or into a full model.",
+    "prune-adapter": "Write a smaller adapter: fewer layers, or fewer numbers.",
     "generate": "Write text with a trained adapter.",
     "report": "Write one HTML page about runs: curves, scores, maps, recipe.",
     "explain": "Show factors, shapes, owners, parameters and bytes per layer.",
+    "lab": "Repeat the theory's experiments, with their checks and a picture.",
     "methods": "Show the table of methods.",
     "check": "Check a recipe and its data without training.",
     "doctor": "Show versions and devices, and look for common mistakes.",
@@ -35,8 +39,9 @@ app = typer.Typer(
 )
 
 for _name, _help in COMMANDS.items():
-    _module = import_module(f"._{_name}", __name__)
-    app.command(_name, help=_help)(getattr(_module, f"run_{_name}"))
+    _stem = _name.replace("-", "_")
+    _module = import_module(f"._{_stem}", __name__)
+    app.command(_name, help=_help)(getattr(_module, f"run_{_stem}"))
 app.add_typer(analyze)
 
 

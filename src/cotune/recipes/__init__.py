@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from ._calibrate import Calibrated, export_calibrated
     from ._compare import compare
     from ._comparison import Cell, Comparison
+    from ._federate import build_plan, federate
     from ._open import OpenedBase, OpenedRun, open_base, open_run, read_run_recipe
     from ._override import override
+    from ._paired import Difference, paired_difference
     from ._read import check_recipe, list_recipes, read_recipe
     from ._recipe import Recipe
-    from ._run import SeparateResult, run_recipe
+    from ._run import SeparateResult, count_trained, run_recipe, time_training
     from ._shape import build_shape
     from ._tasks import list_recipe_tasks, load_recipe_tasks
 
@@ -23,15 +25,19 @@ _PUBLIC = {
     "Calibrated": "_calibrate",
     "Cell": "_comparison",
     "Comparison": "_comparison",
+    "Difference": "_paired",
     "OpenedBase": "_open",
     "OpenedRun": "_open",
     "Recipe": "_recipe",
     "SeparateResult": "_run",
     "arm_of_method": "_arms",
+    "build_plan": "_federate",
     "build_shape": "_shape",
     "check_recipe": "_read",
     "compare": "_compare",
+    "count_trained": "_run",
     "export_calibrated": "_calibrate",
+    "federate": "_federate",
     "list_methods": "_arms",
     "list_recipe_tasks": "_tasks",
     "list_recipes": "_read",
@@ -39,10 +45,12 @@ _PUBLIC = {
     "open_base": "_open",
     "open_run": "_open",
     "override": "_override",
+    "paired_difference": "_paired",
     "parse_arm": "_arms",
     "read_recipe": "_read",
     "read_run_recipe": "_open",
     "run_recipe": "_run",
+    "time_training": "_run",
 }
 
 __all__ = [
@@ -50,15 +58,19 @@ __all__ = [
     "Calibrated",
     "Cell",
     "Comparison",
+    "Difference",
     "OpenedBase",
     "OpenedRun",
     "Recipe",
     "SeparateResult",
     "arm_of_method",
+    "build_plan",
     "build_shape",
     "check_recipe",
     "compare",
+    "count_trained",
     "export_calibrated",
+    "federate",
     "list_methods",
     "list_recipe_tasks",
     "list_recipes",
@@ -66,10 +78,12 @@ __all__ = [
     "open_base",
     "open_run",
     "override",
+    "paired_difference",
     "parse_arm",
     "read_recipe",
     "read_run_recipe",
     "run_recipe",
+    "time_training",
 ]
 
 

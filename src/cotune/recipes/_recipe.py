@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from pydantic import Field, model_validator
 
 from ..data import DataSpec
 from ..data._spec import Spec
+from ..federated._spec import FederatedSpec
 from ..schedules import ScheduleSpec
 from ..training import BaseSpec, EvaluationSpec, TrainingSpec
 from ._adapter_spec import AdapterSpec
@@ -33,6 +36,10 @@ class Recipe(Spec):
     evaluation: EvaluationSpec = Field(
         default=EvaluationSpec(), description="How to score."
     )
+    federated: FederatedSpec | None = Field(
+        default=None,
+        description="Training by clients that keep their rows; for `cotune federate`.",
+    )
     output_dir: str = Field(
         default="runs/run",
         min_length=1,
@@ -53,4 +60,27 @@ class Recipe(Spec):
                 f"adapter.tasks: must hold every task of data.tasks, got none for "
                 f"{missing}. Leave adapter.tasks out to take them all."
             )
+        faults = [] if self.federated is None else list(self._federated_faults())
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
+
+    def _federated_faults(self) -> Iterator[str]:
+        """Say what does not go together in a federation."""
+        from ..federated._ownership import find_misfits
+
+        assert self.federated is not None
+        aggregation = self.federated.aggregation
+        config = self.adapter.build(["client"])
+        yield from find_misfits(aggregation.build(), aggregation.name, config)
+        if self.adapter.tasks:
+            yield "adapter.tasks: must be left out, each client has its own task."
+        if self.separate:
+            yield "separate: goes without federated; take `aggregation: local`."
+        if self.schedule is not None:
+            yield "schedule: goes without federated. Leave one of them out."
+        if self.base.kind == "classifier" and self.base.labels is None:
+            yield (
+                "base.labels: must list the labels of all clients, got none. The "
+                "server has no rows to take them from."
+            )

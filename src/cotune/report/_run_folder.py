@@ -13,8 +13,8 @@ import yaml
 from .._adapter_file import CONFIG
 from .._errors import ConfigError
 
-_OBJECTS = ("settings.json", "metrics.json", "schedule.json")
-_LISTS = ("log_history.json", "comparison.json", "rounds.json")
+_OBJECTS = ("settings.json", "metrics.json", "schedule.json", "comparison.json")
+_LISTS = ("log_history.json", "rounds.json")
 RECIPE = "recipe.yaml"
 KNOWN = (RECIPE, *_OBJECTS, *_LISTS)
 
@@ -31,7 +31,7 @@ class RunFolder:
         metrics: ``metrics.json``.
         schedule: ``schedule.json``, the record of CoTo.
         history: ``log_history.json``, one mapping per entry.
-        cells: ``comparison.json``, one mapping per run of a comparison.
+        comparison: ``comparison.json``, of methods that were tuned alike.
         rounds: ``rounds.json``, one mapping per federated round.
         analyses: The files of ``analysis/``, by name; each names its ``analysis``.
         parts: Its run folders, one per task, if the tasks were trained apart.
@@ -44,7 +44,7 @@ class RunFolder:
     metrics: Mapping[str, Any]
     schedule: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
-    cells: Sequence[Mapping[str, Any]]
+    comparison: Mapping[str, Any]
     rounds: Sequence[Mapping[str, Any]]
     analyses: Mapping[str, Mapping[str, Any]]
     parts: tuple[RunFolder, ...]
@@ -141,7 +141,7 @@ def open_run_folder(path: Path, name: str) -> RunFolder:
         metrics=objects["metrics.json"],
         schedule=objects["schedule.json"],
         history=lists["log_history.json"],
-        cells=lists["comparison.json"],
+        comparison=objects["comparison.json"],
         rounds=lists["rounds.json"],
         analyses={
             file.stem: _read_json(file, dict)

@@ -25,6 +25,7 @@ SECTIONS: Registry[Callable[[Sequence[RunFolder]], Section | None]] = Registry(
         "connectivity": f"{_HERE}._connectivity:build_connectivity",
         "stability": f"{_HERE}._stability:build_stability",
         "pruning": f"{_HERE}._pruning:build_pruning",
+        "merging": f"{_HERE}._merging:build_merging",
         "contribution": f"{_HERE}._contribution:build_contribution",
         "fusion-gap": f"{_HERE}._fusion_gap:build_fusion_gap",
         "change": f"{_HERE}._change:build_change",

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 from .._errors import ConfigError
-from ._files import publish, write_json
+from .._files import publish, write_json
 
 _LOG = logging.getLogger(__name__)
 

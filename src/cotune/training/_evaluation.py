@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from .._errors import ConfigError, unknown_name
-from ._files import as_json, write_json
+from .._files import as_json, write_json
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from .._files import as_json, publish, write_json
 from ..data import EncodeSpec, MixtureSpec, Task
 from ._adapt import adapt, name_tasks
 from ._arguments import build_arguments, build_callbacks
 from ._checkpoints import find_last
 from ._evaluate import choose_parts, compare, evaluate, score_tasks
 from ._evaluation import Evaluation
-from ._files import as_json, publish, write_json
 from ._load_base import load_base
 from ._settings import Plan, claim_folder
 from ._spec import EvaluationSpec, TrainingSpec

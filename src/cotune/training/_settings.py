@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError
+from .._files import as_json, write_json
 from ..data import EncodeSpec, MixtureSpec, Task
 from ._checkpoints import list_checkpoints
-from ._files import as_json, write_json
 from ._spec import EvaluationSpec, TrainingSpec
 from .bases import BaseSpec
 

@@ -115,10 +115,36 @@ def test_training_scoring_and_generation_see_the_same_prompt(encode, load, make_
         size = len(prompt["input_ids"])
         assert trained["input_ids"][:size] == prompt["input_ids"]
         right = scored["input_ids"][scored["answer"]]
-        assert [*right, 1] == trained["input_ids"]
+        assert right == trained["input_ids"]
         for ids, labels in zip(scored["input_ids"], scored["labels"], strict=True):
             assert ids[:size] == prompt["input_ids"]
             assert labels == [IGNORED] * size + ids[size:]
+
+
+@pytest.mark.parametrize("settings", [{}, {"chat": True}], ids=["text", "chat"])
+def test_an_option_that_begins_another_ends_before_it_is_scored(
+    load, tokenizer, chatml, settings
+):
+    row = {"prompt": "p", "options": ["no", "no idea"], "answer": "no idea"}
+    tokens = Tokens(tokenizer("llama", chat_template=chatml), EncodeSpec(**settings))
+    (scored,) = encode_task(
+        load([row]), form="causal_options", tokens=tokens, task_id=0
+    )
+    short, long = scored["input_ids"]
+    assert long[: len(short)] != short
+    (trained,) = encode_task(load([row]), form="causal", tokens=tokens, task_id=0)
+    assert long == trained["input_ids"]
+
+
+def test_options_without_an_end_can_be_scored_if_the_tokenizer_has_none(
+    load, make_rows, tokenizer
+):
+    tokens = Tokens(tokenizer("gpt", eos=None), EncodeSpec())
+    (row,) = encode_task(
+        load(make_rows(1)), form="causal_options", tokens=tokens, task_id=0
+    )
+    texts = [tokens.tokenizer.decode(ids) for ids in row["input_ids"]]
+    assert texts == ["question 0\nno", "question 0\nyes"]
 
 
 def test_embeddings_take_prompt_and_options_apart(encode, load, make_rows, tokenizer):

@@ -275,3 +275,13 @@ def test_a_word_that_is_not_a_choice_is_refused_without_type_checks_too(adapter)
 def test_nothing_to_merge_is_refused(adapters):
     with pytest.raises(ConfigError, match="merge_adapters: "):
         merge_adapters(adapters, method="mix")
+
+
+def test_progress_is_told_after_every_layer(adapter):
+    ticks = []
+    merge_adapters(
+        [adapter(1), adapter(2)],
+        method="mix",
+        progress=lambda done, total: ticks.append((done, total)),
+    )
+    assert ticks == [(1, 4), (2, 4), (3, 4), (4, 4)]

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from small_runs import make_tasks
 
 from cotune import ALoRAConfig
 from cotune._errors import ConfigError
@@ -16,6 +15,7 @@ from cotune.training import (
     predict,
 )
 from cotune.training.bases import accepts_tasks
+from training.small_runs import make_tasks
 
 NAMES = ["plain", "flipped"]
 

@@ -3,17 +3,18 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from small_runs import make_tasks
 
 from cotune import ALoRAConfig
+from cotune.data import TaskSpec, load_tasks
 from cotune.training import EvaluationSpec, adapt, predict
+from training.small_runs import make_tasks, write_rows
 
 
 def log_likelihood(base, prompt, answer):
-    """Score an answer one token after the other."""
+    """Score an answer and its end, one token after the other."""
     ids = base.tokens.prompt({"prompt": prompt})
     total = 0.0
-    for token in base.tokens.plain(answer):
+    for token in [*base.tokens.plain(answer), base.tokenizer.eos_token_id]:
         logits = base.model(input_ids=torch.tensor([ids])).logits[0, -1]
         total += float(F.log_softmax(logits.double(), -1)[token])
         ids = [*ids, token]
@@ -27,7 +28,27 @@ def test_options_are_ranked_by_their_summed_log_likelihood(load_kind, tasks):
     for row, one, answer in zip(tasks[0].test, predictions, answers, strict=True):
         found = {o: log_likelihood(base, row["prompt"], o) for o in row["options"]}
         assert one.text == max(found, key=lambda option: found[option])
-        assert one.loss == pytest.approx(-found[answer] / len(answer), abs=1e-5)
+        size = len(answer) + 1  # One token per byte, and the end.
+        assert one.loss == pytest.approx(-found[answer] / size, abs=1e-5)
+
+
+def test_an_answer_that_begins_with_another_wins_once_it_is_learned(
+    tmp_path, load_kind
+):
+    for part in ("train", "test"):
+        row = {"prompt": part, "options": ["no", "no idea"], "answer": "no idea"}
+        write_rows(tmp_path / "one" / f"{part}.jsonl", [row])
+    specs = [TaskSpec(name="one", source="one", kind="choice")]
+    (task,) = some = load_tasks(specs, tmp_path)
+    base = load_kind(some=some)
+    batch = base.collate(list(base.encode(task, "train")))
+    optimizer = torch.optim.Adam(base.model.parameters(), lr=0.01)
+    for _ in range(20):
+        optimizer.zero_grad()
+        base.loss(base.model, batch).backward()
+        optimizer.step()
+    (prediction,), _ = predict(base.model, base, task)
+    assert prediction.text == "no idea"
 
 
 @pytest.mark.parametrize(

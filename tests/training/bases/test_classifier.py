@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from small_runs import write_rows
 
 from cotune._errors import ConfigError
 from cotune.data import TaskSpec, load_tasks
 from cotune.training import predict, run_training
+from training.small_runs import write_rows
 
 
 @pytest.fixture

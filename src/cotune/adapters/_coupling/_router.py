@@ -1,10 +1,9 @@
 """A softmax router per token."""
 
-from jaxtyping import Int
 from torch import Tensor
 
 from ..._errors import ConfigError
-from ._base import BankSize, Coupling, Plan, require
+from ._base import BankSize, Coupling, Forward, Plan, require
 
 
 class Router(Coupling):
@@ -45,13 +44,6 @@ class Router(Coupling):
             "coupling."
         )
 
-    def plan(
-        self,
-        weight: Tensor | None,
-        M: int,
-        N: int,
-        tasks: Int[Tensor, " batch"] | None,
-        training: bool,
-    ) -> Plan:
+    def plan(self, now: Forward) -> Plan:
         """Return a plan whose gate is the router."""
         return Plan(gate="router")

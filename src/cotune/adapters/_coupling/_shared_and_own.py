@@ -1,10 +1,9 @@
 """One pair for all tasks plus one pair per task."""
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
-from ._base import BankSize, Coupling, Plan, known_row, require
+from ._base import BankSize, Coupling, Forward, Plan, known_row, require
 
 
 class SharedAndOwn(Coupling):
@@ -32,15 +31,8 @@ class SharedAndOwn(Coupling):
         matrix[[0, own], [0, own]] = 1.0
         return matrix
 
-    def plan(
-        self,
-        weight: Tensor | None,
-        M: int,
-        N: int,
-        tasks: Int[Tensor, " batch"] | None,
-        training: bool,
-    ) -> Plan:
+    def plan(self, now: Forward) -> Plan:
         """Pick the shared pair and the pair of each sample's task."""
-        assert tasks is not None
-        pair = torch.stack([torch.zeros_like(tasks), 1 + tasks], dim=1)
+        assert now.tasks is not None
+        pair = torch.stack([torch.zeros_like(now.tasks), 1 + now.tasks], dim=1)
         return Plan(down=pair, up=pair)

@@ -1,10 +1,9 @@
 """Each task has its own learned mixture of the B's."""
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
-from ._base import BankSize, Coupling, Plan, known_row, require
+from ._base import BankSize, Coupling, Forward, Plan, known_row, require
 
 
 class TaskWeights(Coupling):
@@ -36,17 +35,10 @@ class TaskWeights(Coupling):
         assert weight is not None
         return self._shares(weight[known_row(row)]).unsqueeze(0)
 
-    def plan(
-        self,
-        weight: Tensor | None,
-        M: int,
-        N: int,
-        tasks: Int[Tensor, " batch"] | None,
-        training: bool,
-    ) -> Plan:
+    def plan(self, now: Forward) -> Plan:
         """Return a plan whose gate is each sample's mixture."""
-        assert weight is not None and tasks is not None
-        return Plan(gate=self._shares(weight.index_select(0, tasks)))
+        assert now.weight is not None and now.tasks is not None
+        return Plan(gate=self._shares(now.weight.index_select(0, now.tasks)))
 
     def _shares(self, weight: Tensor) -> Tensor:
         return torch.softmax(weight / self.temperature, dim=-1)

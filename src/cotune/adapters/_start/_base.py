@@ -21,7 +21,7 @@ class StartShape:
         d_out: Outputs of the layer.
         scale: alpha / r, or alpha / sqrt(r).
         exact_svd: Take the exact SVD where one is needed, not the fast one.
-        svd_iterations: Subspace iterations of the fast SVD.
+        svd_iterations: Blocks of the fast SVD after the first.
     """
 
     M: int
@@ -31,7 +31,7 @@ class StartShape:
     d_out: int
     scale: float
     exact_svd: bool = False
-    svd_iterations: int = 4
+    svd_iterations: int = 12
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ def encode_causal(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
 def encode_causal_options(row: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Encode a row to score: the prompt with each option in turn.
 
-    An option carries no end of text: its likelihood is that of its own tokens. The
-    number of labels that are not -100 is the number of its tokens, for the mean.
+    An option ends as an answer does in training, where the tokenizer can end a text:
+    without its end, "no" would always be likelier than "no idea", which begins with it.
+    The number of labels that are not -100 is the number of its tokens, for the mean.
 
     Args:
         row: A row with options.
@@ -45,13 +46,13 @@ def encode_causal_options(row: Mapping[str, Any], context: Context) -> dict[str,
         the index of the right option.
 
     Raises:
-        ConfigError: The row has no options, or an option does not fit.
+        ConfigError: The row has no options, or an option has no tokens or does not fit.
     """
     options = get_options(row)
     tokens = context.tokens
     prompt = tokens.prompt(row)
     encoded = [
-        tokens.join(prompt, tokens.option(option), context.max_length)
+        tokens.join(prompt, tokens.ended_option(row, option), context.max_length)
         for option in options
     ]
     return {

@@ -94,6 +94,26 @@ class Tokens:
             )
         return list(self._cache[text])
 
+    def ended_option(self, row: Mapping[str, Any], text: str) -> list[int]:
+        """Tokenise an answer to choose from, with the end that training gives it.
+
+        Args:
+            row: The row with the prompt, of a :class:`~cotune.data.Task`.
+            text: One of its options.
+
+        Returns:
+            The answer's ids of :meth:`prompt_and_answer`; without an end where the
+            tokenizer has no end-of-text token and the row is no chat.
+
+        Raises:
+            ConfigError: It has no tokens; a chat that the tokenizer's template cannot
+                write.
+        """
+        option = self.option(text)
+        if self._is_chat(row):
+            return self.prompt_and_answer({**row, "answer": text})[1]
+        return [*option, *self._end]
+
     @cached_property
     def ends(self) -> tuple[list[int], list[int]]:
         """Return the special tokens before and after a text, e.g. [CLS] and [SEP]."""
@@ -145,7 +165,12 @@ class Tokens:
                 without an end-of-text token.
         """
         if not self._is_chat(row):
-            return self.prompt(row), [*self.plain(row["answer"]), self._end_of_text]
+            if not self._end:
+                raise ConfigError(
+                    "tokenizer: it must have an end-of-text token, so that answers "
+                    "end, got none. Set tokenizer.eos_token."
+                )
+            return self.prompt(row), [*self.plain(row["answer"]), *self._end]
         prompt, answer = render_chat(self.tokenizer, _get_messages(row))
         return self.plain(prompt), self.plain(answer)
 
@@ -198,14 +223,9 @@ class Tokens:
         return self.spec.chat or "messages" in row
 
     @cached_property
-    def _end_of_text(self) -> int:
+    def _end(self) -> list[int]:
         end = self.tokenizer.eos_token_id
-        if not isinstance(end, int):
-            raise ConfigError(
-                "tokenizer: it must have an end-of-text token, so that answers end, "
-                "got none. Set tokenizer.eos_token."
-            )
-        return end
+        return [end] if isinstance(end, int) else []
 
 
 def get_pad_id(tokenizer: PreTrainedTokenizerBase) -> int:

@@ -86,14 +86,18 @@ class PairMean:
         ranks = {rank: x for rank, x in self._ranks.items() if x[0].total > 0}
         total = math.fsum(mean.total for mean, _ in ranks.values())
         work = torch.promote_types(state["A"].dtype, torch.float32)
-        A, B = (torch.zeros_like(state[role], dtype=work) for role in "AB")
-        for rank in sorted(ranks):
+        A, B = (torch.empty_like(state[role], dtype=work) for role in "AB")
+        # The widest pair first: it fills, the others add, and nothing is zeroed before.
+        widest, *narrower = sorted(ranks, reverse=True)
+        share = ranks[widest][0].total / total
+        torch.mul(ranks[widest][0].value(), share, out=A[:widest])
+        torch.mul(ranks[widest][1].value(), share, out=B[:, :widest])
+        A[widest:] = state["A"][widest:]
+        B[:, widest:] = state["B"][:, widest:]
+        for rank in narrower:
             share = ranks[rank][0].total / total
             A[:rank].add_(ranks[rank][0].value(), alpha=share)
             B[:, :rank].add_(ranks[rank][1].value(), alpha=share)
-        widest = max(ranks)
-        A[widest:] = state["A"][widest:]
-        B[:, widest:] = state["B"][:, widest:]
         return {"A": A.to(state["A"].dtype), "B": B.to(state["B"].dtype)}
 
 

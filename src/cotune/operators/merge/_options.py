@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 
 from ..._errors import ConfigError, unknown_name
 
@@ -63,6 +64,51 @@ def check_options(
     ]
     if missing:
         raise ConfigError(f"{where}: {', '.join(missing)} must be given, got nothing.")
+
+
+def read_options(
+    where: str,
+    operator: Callable[..., Any],
+    options: Mapping[str, object],
+    *,
+    reserved: tuple[str, ...] = HANDED_ON,
+) -> dict[str, Any]:
+    """Check options that a person wrote, also their types; all faults at once.
+
+    Args:
+        where: Name of the operator, for messages.
+        operator: The function that will be called.
+        options: As read from YAML.
+        reserved: As in :func:`options_of`.
+
+    Returns:
+        The options in the types of the signature.
+
+    Raises:
+        ConfigError: Unknown or missing options, or values of another type: one line
+            each.
+    """
+    known = options_of(operator, reserved=reserved)
+    hints = get_type_hints(inspect.unwrap(operator))
+    faults = [
+        unknown_name(f"option of {where}", name, known)
+        for name in options
+        if name not in known
+    ]
+    found: dict[str, Any] = {}
+    for name, parameter in known.items():
+        if name not in options:
+            if parameter.default is parameter.empty:
+                faults.append(f"{where}: {name} must be given, got nothing.")
+            continue
+        try:
+            found[name] = TypeAdapter(hints[name]).validate_python(options[name])
+        except ValidationError as error:
+            rule = str(error.errors()[0]["msg"]).replace("Input should be", "must be")
+            faults.append(f"{where}: {name}: {rule}, got {options[name]!r}.")
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return found
 
 
 def wants(operator: Callable[..., Any], name: str) -> bool:

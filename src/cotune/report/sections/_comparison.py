@@ -10,11 +10,12 @@ from .._blocks import Block, Section, Table
 from .._charts import bar_chart, line_chart
 from .._run_folder import RunFolder
 
-Cells = Sequence[Mapping[str, Any]]
+Cell = Mapping[str, Any]
+Found = Mapping[str, Any]
 
 
 def build_comparison(runs: Sequence[RunFolder]) -> Section | None:
-    """Show the arms of a comparison side by side.
+    """Show the arms of a comparison side by side, as ``cotune compare`` left them.
 
     Args:
         runs: The runs of the page.
@@ -22,7 +23,8 @@ def build_comparison(runs: Sequence[RunFolder]) -> Section | None:
     Returns:
         The section; None if no folder holds a comparison.
     """
-    blocks = [block for run in runs if run.cells for block in _blocks(run.cells)]
+    found = [run.comparison for run in runs if run.comparison]
+    blocks = [block for one in found for block in _blocks(one)]
     if not blocks:
         return None
     lead = (
@@ -33,15 +35,13 @@ def build_comparison(runs: Sequence[RunFolder]) -> Section | None:
     return Section("Methods compared", lead, blocks)
 
 
-def _blocks(cells: Cells) -> list[Block]:
-    arms = {arm: _chosen(cells, arm) for arm in dict.fromkeys(c["arm"] for c in cells)}
-    tasks = list(cells[0]["scores"])
-    groups: dict[str, list[float | None]] = {
-        "Base model": [cells[0]["base"][task] for task in tasks]
-    }
+def _blocks(found: Found) -> list[Block]:
+    arms = {arm: _chosen(one) for arm, one in found["arms"].items()}
+    base: Mapping[str, float] = found["base"]
+    groups: dict[str, list[float | None]] = {"Base model": list(base.values())}
     spread: dict[str, list[float | None]] = {}
     for arm, chosen in arms.items():
-        columns = [[cell["scores"][task] for cell in chosen] for task in tasks]
+        columns = [[cell["scores"][task] for cell in chosen] for task in base]
         groups[arm] = [fmean(column) for column in columns]
         spread[arm] = [pstdev(column) for column in columns]
     means = [_mean_scores(chosen) for chosen in arms.values()]
@@ -49,46 +49,34 @@ def _blocks(cells: Cells) -> list[Block]:
         "Mean score per method",
         f"Bars of the mean test score of {len(arms)} methods and the base model.",
         ["Base model", *arms],
-        {"Mean score": [_base_mean(cells), *(fmean(mean) for mean in means)]},
+        {"Mean score": [fmean(base.values()), *(fmean(mean) for mean in means)]},
         of="Method",
-        unit="mean score over tasks",
+        unit=f"mean {found.get('metric', 'score')} over tasks",
         spread={"Mean score": [None, *(pstdev(mean) for mean in means)]},
     )
     per_task = bar_chart(
         "Score per task and method",
-        f"Bars of the test score on {len(tasks)} tasks, one colour per method.",
-        tasks,
+        f"Bars of the test score on {len(base)} tasks, one colour per method.",
+        list(base),
         groups,
         of="Task",
         unit="score",
         spread=spread,
         reference="Base model",
     )
-    return [everywhere, per_task, *_rates(cells, list(arms)), _costs(arms)]
+    return [everywhere, per_task, *_rates(found["cells"], list(arms)), _costs(arms)]
 
 
-def _chosen(cells: Cells, arm: str) -> Cells:
-    """Return per seed the run of the learning rate that did best on validation rows."""
-    own = [cell for cell in cells if cell["arm"] == arm]
-    seeds = dict.fromkeys(cell["seed"] for cell in own)
-    return [
-        max(
-            (cell for cell in own if cell["seed"] == seed),
-            key=lambda cell: cell["validation"],
-        )
-        for seed in seeds
-    ]
+def _chosen(arm: Found) -> Sequence[Cell]:
+    """Return per seed the run of the rate that did best on validation rows."""
+    return arm["chosen"]
 
 
-def _mean_scores(chosen: Cells) -> list[float]:
+def _mean_scores(chosen: Sequence[Cell]) -> list[float]:
     return [fmean(cell["scores"].values()) for cell in chosen]
 
 
-def _base_mean(cells: Cells) -> float:
-    return fmean(cells[0]["base"].values())
-
-
-def _rates(cells: Cells, arms: Sequence[str]) -> list[Block]:
+def _rates(cells: Sequence[Cell], arms: Sequence[str]) -> list[Block]:
     rates = sorted({cell["learning_rate"] for cell in cells})
     if len(rates) < 2:
         return []
@@ -111,7 +99,7 @@ def _rates(cells: Cells, arms: Sequence[str]) -> list[Block]:
     return [chart]
 
 
-def _validations(cells: Cells, arm: str, rate: float) -> list[float]:
+def _validations(cells: Sequence[Cell], arm: str, rate: float) -> list[float]:
     return [
         cell["validation"]
         for cell in cells
@@ -119,7 +107,7 @@ def _validations(cells: Cells, arm: str, rate: float) -> list[float]:
     ]
 
 
-def _costs(arms: Mapping[str, Cells]) -> Table:
+def _costs(arms: Mapping[str, Sequence[Cell]]) -> Table:
     rows = [
         [
             arm,

@@ -28,8 +28,8 @@ from ._spec import BaseSpec
 class CausalBase(Base):
     """A causal language model, trained to continue a prompt with its answer.
 
-    Options are ranked by log p(option | prompt), summed over the option's tokens: the
-    probability that the model itself gives to the whole answer.
+    Options are ranked by log p(option | prompt), summed over the option's tokens and
+    its end: the probability that the model itself gives to the whole answer.
     """
 
     task_type = "CAUSAL_LM"

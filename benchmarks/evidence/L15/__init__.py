@@ -1,0 +1,1 @@
+"""Evidence, line L15."""

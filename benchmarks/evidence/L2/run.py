@@ -1,0 +1,43 @@
+"""Is it CoLA's structure, or only its larger steps?"""
+
+from __future__ import annotations
+
+from benchmarks.evidence import arms
+from benchmarks.evidence.bench import Bench
+from benchmarks.evidence.command import Measured, main
+from benchmarks.evidence.parts import Part
+
+
+def measure(bench: Bench) -> Measured:
+    """Train CoLA beside PiSSA with the rates that CoLA's sums amount to."""
+    others = [
+        arms.method("cola", f"CoLA ({M}, {N}) full", *_sizes(M, N))
+        for M, N in bench.options["sizes"]
+    ]
+    cola = arms.COLA.name
+    parts: list[Part] = []
+    for setting, several in bench.options["rows"].items():
+        for rows in several:
+            runs = bench.run(
+                setting,
+                [arms.PISSA, arms.PISSA_RATES, arms.COLA, *others],
+                changes=[f"data.limits.train_rows={rows}"],
+            )
+            where = f"{setting}, {rows} rows per task"
+            parts += [
+                runs.part(f"{where}: CoLA - {rival.name}", cola, rival.name)
+                for rival in (arms.PISSA, arms.PISSA_RATES)
+            ]
+            parts += [
+                runs.part(f"{where}: CoLA - {o.name}", cola, o.name, counts=False)
+                for o in others
+            ]
+    return Measured(parts)
+
+
+def _sizes(M: int, N: int) -> list[str]:
+    return [f"adapter.num_A={M}", f"adapter.num_B={N}"]
+
+
+if __name__ == "__main__":
+    main(__file__, measure)

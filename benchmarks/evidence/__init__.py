@@ -1,0 +1,1 @@
+"""Every headline claim of the papers, tested again: one folder per line."""

@@ -1,0 +1,238 @@
+"""Write docs/EVIDENCE.md and docs/evidence.html from the records: no typed figures.
+
+python -m benchmarks.evidence.publish
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.evidence.bench import HERE
+from benchmarks.evidence.command import read_config, show
+from benchmarks.evidence.files import write
+from benchmarks.evidence.parts import NOT_RUN, Part, decide, read_part
+from cotune.report._blocks import Section, Table
+from cotune.report._page import _render
+
+LINES = tuple(f"L{number}" for number in range(1, 16))
+PROFILES = ("full", "quick")
+DOCS = HERE.parents[1] / "docs"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the ledger, with what was measured.
+
+    Args:
+        name: ``L1`` to ``L15``.
+        config: Content of its ``config.yaml``.
+        record: Content of its record, of the largest profile that was run; None if it
+            was not run yet.
+    """
+
+    name: str
+    config: Mapping[str, Any]
+    record: Mapping[str, Any] | None
+
+    @property
+    def parts(self) -> list[Part]:
+        """Return what was measured."""
+        return [read_part(one) for one in self.record["parts"]] if self.record else []
+
+    @property
+    def verdict(self) -> str:
+        """Derive the verdict by the rule, again."""
+        return NOT_RUN if self.record is None else decide(self.parts)
+
+    @property
+    def why(self) -> str:
+        """Return the sentence of the profile that was run."""
+        if self.record is None:
+            return str(self.config["why"].get("not run", ""))
+        return str(self.config["why"].get(self.record["profile"], ""))
+
+
+def read_lines(root: Path = HERE) -> list[Line]:
+    """Read all lines, with the record of the largest profile of each."""
+    return [
+        Line(name, read_config(root / name), _read_record(root / name))
+        for name in LINES
+    ]
+
+
+def _read_record(folder: Path) -> Mapping[str, Any] | None:
+    for profile in PROFILES:
+        path = folder / "results" / f"{profile}.json"
+        if path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))
+    return None
+
+
+def build_sections(lines: Sequence[Line]) -> dict[str, Section]:
+    """Build the document: the ledger, then one section per line that was run."""
+    sections = {"ledger": _ledger(lines)}
+    for line in lines:
+        if line.record is not None:
+            title = f"{line.name}: {line.config['claim']}"
+            lead = f"Verdict: {line.verdict}. {line.why}".strip()
+            sections[line.name.lower()] = Section(title, lead, list(_tables(line)))
+    return sections
+
+
+def _ledger(lines: Sequence[Line]) -> Section:
+    rows = [
+        [
+            line.name,
+            line.config["claim"],
+            line.config["paper"].strip(),
+            _summarise(line),
+            line.verdict,
+            line.why or "-",
+        ]
+        for line in lines
+    ]
+    lead = (
+        "A claim holds if every interval that counts lies on its side, holds in part "
+        "if some do, and does not hold here if none does. Intervals are 95 % bootstrap "
+        "intervals of paired differences."
+    )
+    columns = ["line", "claim", "paper", "here", "verdict", "why"]
+    return Section("Ledger", lead, [Table("All lines", columns, rows)])
+
+
+def _summarise(line: Line) -> str:
+    """Say how many parts hold, and show the first one."""
+    if line.record is None:
+        return "-"
+    counted = [part for part in line.parts if part.counts]
+    held = sum(part.outcome == "holds" for part in counted)
+    first = counted[0]
+    value, _, gap, interval = show(first)
+    number = f"{value} ({interval})" if first.rule else f"{gap} ({interval})"
+    several = f"{held} of {len(counted)} hold; " if len(counted) > 1 else ""
+    return f"{several}{first.what}: {number}"
+
+
+def _tables(line: Line) -> Iterator[Table]:
+    record = line.record
+    assert record is not None
+    yield Table("What was run", ["", "value"], _describe(line))
+    columns = ["what", "value", "reference", "difference", "95 % or rule", "outcome"]
+    rows = [
+        [p.what, *show(p), p.outcome if p.counts else f"({p.outcome})"]
+        for p in line.parts
+    ]
+    note = "In brackets: beside the claim, the verdict does not read it."
+    yield Table(f"Parts. {note}", columns, rows)
+    for setting in record["settings"]:
+        yield _arms(setting)
+
+
+def _describe(line: Line) -> list[list[str]]:
+    record = line.record
+    assert record is not None
+    hardware = record["hardware"]
+    versions = ", ".join(f"{k} {v}" for k, v in hardware["versions"].items())
+    models = dict.fromkeys(one["model"] for one in record["settings"])
+    minutes = record["seconds"] / 60
+    return [
+        ["how", line.config["here"].strip()],
+        ["command", command_of(line.name, record["profile"])],
+        ["base model", ", ".join(models) or "none"],
+        ["profile", record["profile"]],
+        ["seeds", _seeds(line)],
+        ["learning rates", _rates(line)],
+        [
+            "machine",
+            f"{hardware['cpu']}, {hardware['threads']} of {hardware['cores']} cores, "
+            "shared with other work",
+        ],
+        ["versions", f"{versions}, commit {hardware['commit']}"],
+        ["wall time", f"{minutes:.0f} min, without runs that other lines had made"],
+    ]
+
+
+def command_of(name: str, profile: str) -> str:
+    """Return the command that repeats a line."""
+    return f"python -m benchmarks.evidence.{name}.run --profile {profile}"
+
+
+def _seeds(line: Line) -> str:
+    record = line.record
+    assert record is not None
+    if not record["settings"]:
+        return "those of the experiment"
+    return ", ".join(map(str, record["seeds"]))
+
+
+def _rates(line: Line) -> str:
+    record = line.record
+    assert record is not None
+    if not record["settings"]:
+        return "none chosen"
+    rates = ", ".join(f"{rate:g}" for rate in record["learning_rates"])
+    return f"{rates}; chosen per arm on validation rows of the first seed"
+
+
+def _arms(setting: Mapping[str, Any]) -> Table:
+    base = setting["base"]["mean"]
+    caption = (
+        f"Arms on {setting['setting']}: {setting['steps']} steps of "
+        f"{setting['rows_per_step']} rows, at most {setting['max_length']} tokens. "
+        f"Base model {base:.3f}, guessing {setting['chance']:.3f}."
+    )
+    columns = ["arm", "mean", "worst task", "spread", "dm%", "rate", "numbers", "s"]
+    rows = [
+        [
+            arm["name"],
+            f"{arm['mean']:.3f}",
+            f"{arm['worst_task']:.3f}",
+            f"{arm['spread_of_tasks']:.3f}",
+            "-" if arm["dm"] is None else f"{arm['dm']:+.2f}",
+            f"{arm['rate']:g}{' (edge)' if arm['rate_at_edge'] else ''}",
+            f"{arm['parameters']:,}",
+            f"{arm['seconds']:.0f}",
+        ]
+        for arm in setting["arms"]
+    ]
+    return Table(caption, columns, rows)
+
+
+def build_markdown(lines: Sequence[Line]) -> str:
+    """Write the document as Markdown."""
+    texts = [(HERE / "introduction.md").read_text(encoding="utf-8")]
+    for section in build_sections(lines).values():
+        texts.append(f"## {section.title}\n\n{section.lead}\n")
+        for block in section.blocks:
+            assert isinstance(block, Table)
+            texts.append(f"{block.caption}\n\n{_markdown_table(block)}\n")
+    return "\n".join(texts)
+
+
+def _markdown_table(table: Table) -> str:
+    lines = [table.columns, ["---"] * len(table.columns), *table.rows]
+    return "\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines)
+
+
+def _escape(cell: object) -> str:
+    return str(cell).replace("|", "\\|").replace("\n", " ")
+
+
+def build_page(lines: Sequence[Line]) -> str:
+    """Write the document as one HTML page, in the style of the reports."""
+    return _render("Evidence", build_sections(lines))
+
+
+def main() -> None:
+    """Write both forms into ``docs/``."""
+    lines = read_lines()
+    write(DOCS / "EVIDENCE.md", build_markdown(lines))
+    write(DOCS / "evidence.html", build_page(lines))
+
+
+if __name__ == "__main__":
+    main()

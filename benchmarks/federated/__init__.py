@@ -1,0 +1,1 @@
+"""What does a federated round cost the server?"""

@@ -1,0 +1,136 @@
+"""From all scores to one table: per arm and row, and their paired difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from benchmarks.merging._measure import Measured
+from cotune.analysis import Connectivity, Merging, Pruning
+from cotune.analysis._connectivity import Line, LinePoint
+from cotune.analysis._merging import MergedScore
+from cotune.analysis._pruning import PruningPoint
+
+Scores = Mapping[str, Mapping[str, float]]
+"""Row of the table -> task -> score, the mean over the seeds."""
+
+DRAWS = 10_000
+
+
+def tabulate(found: Measured) -> dict[str, dict[str, float]]:
+    """Return row -> task -> score of one arm."""
+    tasks, seeds = list(found.lines), list(found.merged)
+    rows: dict[str, dict[str, float]] = {
+        "single": {t: fmean(found.pruned[t, s].whole for s in seeds) for t in tasks},
+        "two seeds, 1:1": {t: found.lines[t].ratios["1:1"] for t in tasks},
+        "two seeds, 1:2": {t: found.lines[t].ratios["1:2"] for t in tasks},
+    }
+    for place, point in enumerate(next(iter(found.pruned.values())).points):
+        title = f"pruned: {point.operator} {point.setting}".strip()
+        rows[title] = {
+            t: fmean(found.pruned[t, s].points[place].score for s in seeds)
+            for t in tasks
+        }
+    for title in found.merged[seeds[0]].table():
+        if title != "own adapter":
+            name = f"{len(tasks)} tasks: {title}"
+            rows[name] = {
+                t: fmean(found.merged[s].table()[title][t] for s in seeds)
+                for t in tasks
+            }
+    return rows
+
+
+def compare_arms(arms: Mapping[str, Scores]) -> list[dict[str, Any]]:
+    """Return the table: mean, worst task, and difference of the second arm's mean.
+
+    The interval is a 95 % bootstrap over the tasks, paired; the luck of two seeds is
+    inside the tasks' means and not an interval of its own.
+
+    Args:
+        arms: Arm -> its scores.
+    """
+    (one, ours), (other, theirs) = arms.items()
+    rows: list[dict[str, Any]] = []
+    for title in ours:
+        gaps = [theirs[title][task] - ours[title][task] for task in ours[title]]
+        low, high = interval(gaps)
+        rows.append(
+            {
+                "row": title,
+                **{arm: fmean(scores[title].values()) for arm, scores in arms.items()},
+                **{
+                    f"{arm}, worst task": min(scores[title].values())
+                    for arm, scores in arms.items()
+                },
+                f"{other} - {one}": fmean(gaps),
+                "low": low,
+                "high": high,
+            }
+        )
+    return rows
+
+
+def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """Return a 95 % bootstrap interval of a mean."""
+    dice = np.random.default_rng(seed)
+    picks = dice.integers(len(values), size=(DRAWS, len(values)))
+    low, high = np.quantile(np.asarray(values)[picks].mean(1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mean_pruning(found: Measured) -> Pruning:
+    """Average the pruning curves over tasks and seeds."""
+    each = list(found.pruned.values())
+    points = [
+        PruningPoint(
+            point.operator,
+            point.setting,
+            fmean(one.points[place].kept for one in each),
+            fmean(one.points[place].score for one in each),
+        )
+        for place, point in enumerate(each[0].points)
+    ]
+    bases = [one.base for one in each if one.base is not None]
+    return Pruning(fmean(one.whole for one in each), tuple(points), fmean(bases))
+
+
+def mean_merging(found: Measured) -> Merging:
+    """Average the scores of merged adapters over the seeds."""
+    each = list(found.merged.values())
+    first = each[0]
+    scores = tuple(
+        MergedScore(
+            one.operator,
+            one.setting,
+            one.task,
+            fmean(other.scores[place].score for other in each),
+        )
+        for place, one in enumerate(first.scores)
+    )
+    errors = {title: fmean(one.errors[title] for one in each) for title in first.errors}
+    return Merging(first.tasks, scores, errors)
+
+
+def mean_connectivity(found: Measured) -> Connectivity:
+    """Average the lines between two seeds over the tasks."""
+    each = list(found.lines.values())
+    first = each[0]
+    points = tuple(
+        LinePoint(one.curve, one.weights, fmean(c.points[place].score for c in each))
+        for place, one in enumerate(first.points)
+    )
+    lines = [c.lines[0] for c in each]
+    line = Line(
+        one=lines[0].one,
+        other=lines[0].other,
+        ends=fmean(one.ends for one in lines),
+        half=fmean(one.half for one in lines),
+        barrier=fmean(one.barrier for one in lines),
+        loss_barrier=None,
+    )
+    ratios = {name: fmean(c.ratios[name] for c in each) for name in first.ratios}
+    return Connectivity(first.names, (line,), ratios, points)

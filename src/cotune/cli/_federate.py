@@ -1,0 +1,62 @@
+"""``cotune federate``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ._options import RecipeArgument, SetOption
+
+
+def run_federate(
+    recipe: RecipeArgument,
+    set_: SetOption = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an interrupted run in its output_dir, or start there.",
+        ),
+    ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="simulation: Flower on Ray, several clients at a time. local: in this "
+            "process, one client after the other.",
+        ),
+    ] = "simulation",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", "-w", min=1, help="Clients at a time; default: one per core."
+        ),
+    ] = None,
+    gpus: Annotated[
+        float, typer.Option(min=0.0, help="Share of a GPU per worker, e.g. 0.5.")
+    ] = 0.0,
+) -> None:
+    """Train clients that share some factors and keep their rows, and score them.
+
+    On this machine; all that it starts it also stops.
+    """
+    from transformers.utils import logging
+
+    from ..recipes import federate, read_recipe
+    from ._federate_show import RoundsBar, build_clients_table, read_engine
+    from ._show import show
+
+    chosen = read_engine(engine)
+    logging.disable_progress_bar()
+    read = read_recipe(recipe, set_ or [])
+    with RoundsBar() as bar:
+        folder = federate(
+            read,
+            engine=chosen,
+            workers=workers,
+            gpus=gpus,
+            resume=resume,
+            watch=bar.watch,
+        )
+    show(build_clients_table(folder), f"Everything lies in {folder}")

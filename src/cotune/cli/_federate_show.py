@@ -1,0 +1,145 @@
+"""What ``cotune federate`` shows: a bar per round while it runs, a table at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, cast
+
+from .._errors import ConfigError, unknown_name
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..federated import Engine
+
+ENGINES = ("simulation", "local")
+_SHOWN = 12
+"""Most clients whose state stands beside a bar; of more, only counts."""
+
+
+def read_engine(engine: str) -> Engine:
+    """Take the name of an engine.
+
+    Raises:
+        ConfigError: Unknown; the message shows the nearest name.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"--engine: {unknown_name('engine', engine, ENGINES)}")
+    return cast("Engine", engine)
+
+
+class RoundsBar:
+    """A progress bar per round, with what each client does; a context manager."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeElapsedColumn as Elapsed
+
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=16),
+            MofNCompleteColumn(),
+            Elapsed(),
+            TextColumn("{task.fields[state]}", markup=False),
+        )
+        self._bar: Any = None
+        self._states: dict[str, str] = {}
+
+    def __enter__(self) -> RoundsBar:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def watch(self, event: str, content: Mapping[str, Any]) -> None:
+        """Show one event of the run.
+
+        Args:
+            event: Its name, as in ``events.jsonl``.
+            content: What belongs to it.
+        """
+        if event == "asked":
+            self._begin(content)
+        elif event in ("replied", "dropped", "scored", "fitted"):
+            score = content.get("score_after_training")
+            score = content.get("score_after_aggregation") if score is None else score
+            done = "ok" if score is None else f"{score:.3f}"
+            self._states[content["client"]] = content.get("reason") or done
+            if self._bar is not None:
+                self._progress.update(self._bar, advance=1, state=self._describe())
+        elif event == "skipped" and self._bar is not None:
+            self._progress.update(self._bar, state="skipped: below the quorum")
+
+    def _begin(self, content: Mapping[str, Any]) -> None:
+        words = {"train": "round {round}", "fit": "newcomers", "score": "scores"}
+        name = words[content["todo"]].format(**content)
+        self._states = dict.fromkeys(content["clients"], "...")
+        total = len(self._states)
+        self._bar = self._progress.add_task(name, total=total, state=self._describe())
+
+    def _describe(self) -> str:
+        if len(self._states) <= _SHOWN:
+            return "  ".join(f"{name} {state}" for name, state in self._states.items())
+        waiting = sum(state == "..." for state in self._states.values())
+        return f"{waiting} still at work"
+
+
+def build_clients_table(folder: Path) -> Table:
+    """Lay out the results of a run: both scores and the bytes, per client and in all.
+
+    Args:
+        folder: Of the run.
+    """
+    from rich.table import Table
+
+    found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    found = found["federated"]
+    skipped = f", {found['skipped']} skipped" if found["skipped"] else ""
+    dropped = f", {found['dropped']} replies dropped" if found["dropped"] else ""
+    name = found["aggregation"]["name"]
+    table = Table(title=f"{name}: {found['rounds']} rounds{skipped}{dropped}")
+    table.add_column("client")
+    for heading in (
+        "rank",
+        "rounds",
+        "after aggregation",
+        "after local training",
+        "MB up",
+        "MB down",
+    ):
+        table.add_column(heading, justify="right")
+    for client, one in found["clients"].items():
+        table.add_row(client, str(one["rank"]), str(one["rounds"]), *_cells(one))
+    table.add_section()
+    for row in _summary(found):
+        table.add_row(*row)
+    return table
+
+
+def _cells(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    scores = (one["score_after_aggregation"], one["score_after_training"])
+    first, second = ("-" if x is None else f"{x:.3f}" for x in scores)
+    return first, second, f"{one['up'] / 1e6:.3f}", f"{one['down'] / 1e6:.3f}"
+
+
+def _summary(found: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    first, second = found["scores"].values()
+    rows: list[tuple[str, ...]] = []
+    for metric in dict.fromkeys([*first, *second]):
+        for word in ("mean", "worst"):
+            cells = [
+                f"{found[metric][word]:.3f}" if metric in found else "-"
+                for found in (first, second)
+            ]
+            rows.append((f"{word} {metric}", "", "", *cells, "", ""))
+    total = (f"{found['up'] / 1e6:.3f}", f"{found['down'] / 1e6:.3f}")
+    return [*rows, ("all clients", "", "", "", "", *total)]

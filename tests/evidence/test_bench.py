@@ -1,0 +1,99 @@
+import json
+
+import pytest
+from benchmarks.evidence.arms import LORA, SEPARATE
+from benchmarks.evidence.bench import read_profile, separate_arm
+from benchmarks.evidence.command import build_table
+from benchmarks.evidence.record import describe, multi_task_change, write_record
+from benchmarks.evidence.scorer import Scorer
+
+from cotune import ConfigError, read_adapter
+from cotune.recipes import Arm
+
+WIDE = Arm("wide", ("adapter.r=4",))
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def runs(small_bench):
+    alone = separate_arm(small_bench.recipe("world"), 2)
+    return small_bench.run("world", [LORA, WIDE, alone])
+
+
+def test_every_arm_is_tuned_on_the_first_seed_and_tested_on_all(
+    runs, small_bench
+) -> None:
+    for arm in runs.arms.values():
+        assert list(arm.tried) == [0.01, 0.1]
+        assert arm.rate == max(arm.tried, key=lambda rate: (arm.tried[rate], -rate))
+        assert [r.training.seed for r in arm.recipes] == [0, 1]
+        assert {r.training.learning_rate for r in arm.recipes} == {arm.rate}
+        assert [r.data.validation_share for r in arm.recipes] == [0.25, 0]
+        assert len(arm.means) == 2
+    assert (
+        runs.arms["wide"].cells[0].parameters
+        == 2 * runs.arms["LoRA"].cells[0].parameters
+    )
+    assert (
+        runs.arms[SEPARATE].cells[0].parameters
+        == 2 * runs.arms["LoRA"].cells[0].parameters
+    )
+
+
+def test_a_second_call_trains_nothing(runs, small_bench, monkeypatch) -> None:
+    from benchmarks.evidence import cells
+
+    monkeypatch.delattr(cells, "run_recipe")
+    monkeypatch.delattr(cells, "open_run")
+    again = small_bench.run("world", [LORA, WIDE])
+    assert again.arms["LoRA"].rows == runs.arms["LoRA"].rows
+
+
+def test_a_record_holds_arms_parts_and_verdict(runs, small_bench, tmp_path) -> None:
+    parts = [runs.part("wide - LoRA", "wide", "LoRA")]
+    path = write_record(
+        tmp_path / "L99", small_bench, parts, seconds=1.0, extra={"x": float("nan")}
+    )
+    found = json.loads(path.read_text())
+    assert found["line"] == "L99" and found["profile"] == "small"
+    assert found["verdict"] and found["parts"][0]["what"] == "wide - LoRA"
+    assert found["extra"] == {"x": None}
+    assert str(tmp_path) not in path.read_text()
+    arms = found["settings"][0]["arms"]
+    assert [arm["name"] for arm in arms] == ["LoRA", "wide", SEPARATE]
+    assert arms[2]["dm"] == pytest.approx(0)
+    assert build_table("L99", parts).row_count == 1
+
+
+def test_dm_is_the_mean_relative_loss_against_training_alone(runs) -> None:
+    ours, alone = runs.arms["LoRA"], runs.arms[SEPARATE]
+    seed = [
+        (alone.scores[0][t] - ours.scores[0][t]) / alone.scores[0][t]
+        for t in ("left", "right")
+        if alone.scores[0][t]
+    ]
+    expected = 100 * sum(seed) / len(seed)
+    assert multi_task_change(ours, alone)[0] == pytest.approx(expected)
+    assert describe(runs)["base"]["tasks"].keys() == {"left", "right"}
+
+
+def test_a_scorer_scores_as_the_run_was_scored(runs, small_bench) -> None:
+    arm = runs.arms["LoRA"]
+    scorer = Scorer(small_bench.recipe("world"), None)
+    from pathlib import Path
+
+    adapter = read_adapter(Path(arm.recipes[1].output_dir) / "adapter")
+    assert scorer.rows(adapter) == arm.rows[1]
+    assert scorer.rows(None) == runs.base
+    assert scorer.rows(adapter) == arm.rows[1]
+    with scorer.switching(adapter) as model:
+        everything = list(adapter.layers)
+        assert model.accuracy(everything) == pytest.approx(arm.means[1])
+        base = sum(sum(rows) / len(rows) for rows in runs.base.values()) / 2
+        assert model.accuracy([]) == pytest.approx(base)
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(ConfigError, match="quick"):
+        read_profile("huge")

@@ -1,0 +1,45 @@
+import re
+
+from benchmarks.evidence.publish import (
+    DOCS,
+    LINES,
+    Line,
+    build_markdown,
+    build_page,
+    build_sections,
+    command_of,
+    read_lines,
+)
+
+AGAIN = "Run: python -m benchmarks.evidence.publish"
+
+
+def test_the_published_document_is_what_the_records_say() -> None:
+    written = (DOCS / "EVIDENCE.md").read_text(encoding="utf-8")
+    assert written == build_markdown(read_lines()), AGAIN
+
+
+def test_the_published_page_is_what_the_records_say() -> None:
+    written = (DOCS / "evidence.html").read_text(encoding="utf-8")
+    assert written == build_page(read_lines()), AGAIN
+
+
+def test_every_line_stands_in_the_ledger_also_those_not_run() -> None:
+    lines = read_lines()
+    rows = build_sections(lines)["ledger"].blocks[0].rows
+    assert [row[0] for row in rows] == list(LINES)
+    empty = [Line(line.name, line.config, None) for line in lines]
+    rows = build_sections(empty)["ledger"].blocks[0].rows
+    assert {row[4] for row in rows} == {"not run yet"}
+
+
+def test_a_line_that_was_run_shows_its_command_and_every_part() -> None:
+    text = build_markdown(read_lines())
+    for line in read_lines():
+        if line.record is not None:
+            assert command_of(line.name, line.record["profile"]) in text
+            assert all(part.what in text for part in line.parts)
+
+
+def test_the_document_names_no_folder_of_a_machine() -> None:
+    assert not re.search(r"/(work|root|home|tmp)\b", build_markdown(read_lines()))
