@@ -52,15 +52,16 @@ class Cell:
 
 def digest(recipe: Recipe) -> str:
     """Name a run by what it does, not by where it lies."""
-    said = recipe.model_dump(mode="json")
+    # Without defaults, so that a field that recipes get later changes no name.
+    said = recipe.model_dump(mode="json", exclude_defaults=True)
     for name in ("output_dir", "description", "versions"):
-        said.pop(name)
+        said.pop(name, None)
     return _digest(said)
 
 
 def _digest(said: dict[str, Any]) -> str:
     # The same rows lie elsewhere on another machine.
-    said["data"].pop("root")
+    said["data"].pop("root", None)
     text = json.dumps(said, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -84,10 +85,14 @@ def score(recipe: Recipe) -> Rows:
 
 def score_base(recipe: Recipe, cache: Path) -> Rows:
     """Score the untouched base model on the test rows of a recipe."""
-    said = recipe.model_dump(mode="json", include={"base", "data"})
+    data = recipe.data
+    limits = data.limits.model_copy(update={"train_rows": None})
     # Training rows make no difference to the base.
-    said["data"].pop("validation_share")
-    said["data"]["limits"].pop("train_rows")
+    data = data.model_copy(update={"limits": limits, "validation_share": 0.0})
+    alike = recipe.model_copy(update={"data": data})
+    said = alike.model_dump(
+        mode="json", include={"base", "data"}, exclude_defaults=True
+    )
     path = cache / f"base-{_digest(said)}" / "test.json"
     return _once(path, lambda: _score_base(recipe))
 

@@ -1,4 +1,4 @@
-"""Write docs/EVIDENCE.md and docs/evidence.html from the records: no typed figures.
+"""Write docs/EVIDENCE.md, evidence.html and which_method.md: no typed figures.
 
 python -m benchmarks.evidence.publish
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.evidence.advise import build_advice
 from benchmarks.evidence.bench import HERE
 from benchmarks.evidence.command import read_config, show
 from benchmarks.evidence.files import write
@@ -227,9 +228,32 @@ def build_page(lines: Sequence[Line]) -> str:
     return _render("Evidence", build_sections(lines))
 
 
+def build_which_method(lines: Sequence[Line]) -> str:
+    """Write the page "Which method when" as Markdown."""
+    verdicts = {line.name: line.verdict for line in lines}
+    parts = [part for line in lines if line.name == "L14" for part in line.parts]
+    advisor = [
+        f"{part.what}: {part.value:+.2f} ({part.low:+.2f} to {part.high:+.2f}): "
+        + ADVISOR[part.outcome]
+        for part in parts
+        if "affinity" in part.what
+    ]
+    return build_advice(verdicts, advisor)
+
+
+ADVISOR = {
+    "holds": "tasks that it calls alike gain more from training together.",
+    "open": "it cannot be told whether tasks that it calls alike gain more.",
+    "reversed": "tasks that it calls alike gain *less*.",
+    "at chance": "nothing was learned, so nothing is decided.",
+}
+"""What a correlation of affinity and gain says about the task advisor."""
+
+
 def main() -> None:
-    """Write both forms into ``docs/``."""
+    """Write all documents into ``docs/``."""
     lines = read_lines()
+    write(DOCS / "which_method.md", build_which_method(lines))
     write(DOCS / "EVIDENCE.md", build_markdown(lines))
     write(DOCS / "evidence.html", build_page(lines))
 

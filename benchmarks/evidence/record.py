@@ -22,7 +22,7 @@ def describe(runs: Runs) -> dict[str, Any]:
     base = {task: fmean(rows) for task, rows in runs.base.items()}
     return {
         "setting": runs.setting,
-        "model": runs.recipe.base.name,
+        "model": Path(runs.recipe.base.name).name,
         "steps": runs.recipe.training.max_steps,
         "rows_per_step": runs.recipe.training.per_device_train_batch_size,
         "train_rows_per_task": runs.recipe.data.limits.train_rows,

@@ -27,11 +27,16 @@ class Scorer:
 
     Args:
         recipe: Names the base, the tasks and their rows.
-        rows: Most test rows per task; None takes all.
+        rows: Most rows per task; None takes all.
+        trained: Score the rows that the recipe trains on, not the test rows.
     """
 
-    def __init__(self, recipe: Recipe, rows: int | None) -> None:
+    def __init__(
+        self, recipe: Recipe, rows: int | None, *, trained: bool = False
+    ) -> None:
         tasks = load_recipe_tasks(recipe)
+        if trained:
+            tasks = [replace(task, test=task.train) for task in tasks]
         self.tasks = [_cut(task, rows) for task in tasks]
         self._opened = open_base(recipe, self.tasks)
 

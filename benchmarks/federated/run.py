@@ -13,11 +13,13 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -40,27 +42,20 @@ from cotune.federated.aggregation import (
     traffic,
 )
 
+REST = {"rounds": 1, "clients": 0}
 LINEAR = ("fedit", "fed-alora", "fed-alora-any")
-KEEPING = ("flora", "fedex", "hetlora", "flexlora")
+CONFIG = Path(__file__).with_name("config.yaml")
 
 
-def settings(quick: bool) -> list[Setting]:
-    """Return what is measured: by clients, by rank, by model, over many rounds."""
-    most = 100 if quick else 1000
-    rounds = 30 if quick else 1000
-    # A median over rounds, but for the long ones.
-    found = [
-        Setting(method, "llama-1b", 8, asked, 1 if asked > 100 else 7)
-        for method in (*LINEAR, "zeropad")
-        for asked in (10, 100, most)
-    ]
-    found += [Setting(m, "llama-1b", 8, k, 3) for m in KEEPING for k in (4, 16)]
-    found += [Setting(m, "llama-1b", r, 32, 7) for m in LINEAR for r in (2, 32)]
-    found += [
-        Setting(m, model, 8, 32, 7) for m in LINEAR for model in ("minilm", "llama-8b")
-    ]
-    found += [Setting(m, "minilm", 8, 10, rounds, 1000) for m in ("fed-alora", "fedit")]
-    return list(dict.fromkeys(found))
+def settings(file: Path = CONFIG) -> list[Setting]:
+    """Return what is measured: all combinations of each entry of the config."""
+    found: list[Setting] = []
+    for entry in yaml.safe_load(file.read_text(encoding="utf-8")):
+        lists = {"model": ["llama-1b"], "rank": [8], **entry}
+        rest = {key: lists.pop(key, default) for key, default in REST.items()}
+        for values in product(*lists.values()):
+            found.append(Setting(**dict(zip(lists, values, strict=True)), **rest))
+    return found
 
 
 def measured(setting: Setting) -> Measured:
@@ -158,19 +153,20 @@ def write(path: Path, record: dict[str, Any]) -> None:
 def main() -> None:
     """Measure, fit, extrapolate, print, write."""
     parse = argparse.ArgumentParser(description=__doc__)
-    parse.add_argument("--quick", action="store_true", help="fewer clients and rounds")
+    parse.add_argument("--config", type=Path, default=CONFIG, help="what to measure")
     parse.add_argument("--out", type=Path, default=None, help="JSON to write")
     args = parse.parse_args()
     torch.set_num_threads(1)
     rows = [
         {**asdict(setting), **asdict(measured(setting))}
-        for setting in track(settings(args.quick), description="rounds", transient=True)
+        for setting in track(
+            settings(args.config), description="rounds", transient=True
+        )
     ]
     law = fit(rows)
     record = {
         "question": "What does a round cost the server?",
         "hardware": hardware("cpu"),
-        "quick": args.quick,
         "measured": rows,
         "law": law,
         "extrapolated": extrapolate(law),

@@ -42,15 +42,18 @@ class Judge:
     Args:
         recipe: Base model, encoding, batch size.
         tasks: The tasks.
+        most_rows: Most test rows per task.
     """
 
-    def __init__(self, recipe: Recipe, tasks: Sequence[Task]) -> None:
+    def __init__(self, recipe: Recipe, tasks: Sequence[Task], most_rows: int) -> None:
         names = tuple(task.name for task in tasks)
         self.base = load_base(
             recipe.base, tasks, encode=recipe.data.encode, names=names
         )
         size = recipe.evaluation.batch_size
-        self.batches = {task.name: list(self._prepare(task, size)) for task in tasks}
+        self.batches = {
+            task.name: list(self._prepare(task, size, most_rows)) for task in tasks
+        }
         self._known: dict[tuple[str, int], float] = {}
         self._held: list[Adapter] = []
 
@@ -78,9 +81,9 @@ class Judge:
         ]
         return Answers(torch.cat(filled), torch.cat([right for _, right in parts]))
 
-    def _prepare(self, task: Task, size: int) -> Iterator[Batch]:
+    def _prepare(self, task: Task, size: int, most_rows: int) -> Iterator[Batch]:
         form = self.base.form_to_score(task)
-        encoded = list(self.base.encode(task, "test", form))
+        encoded = list(self.base.encode(task, "test", form))[:most_rows]
         encoded.sort(key=lambda row: len(str(row["input_ids"])))
         collate = build_collator(form, self.base.tokenizer)
         for start in range(0, len(encoded), size):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -26,8 +26,7 @@ from cotune.operators.merge import MERGE, ensemble
 PRUNED = [
     PruneTrial("every_other", {"first": 0}, along="first"),
     PruneTrial("every_other", {"first": 1}, along="first"),
-    *(PruneTrial(name) for name in ("low", "middle", "high")),
-    *(PruneTrial("magnitude", {"sparsity": s}) for s in (0.3, 0.5, 0.7, 0.9)),
+    *(PruneTrial("magnitude", {"sparsity": s}) for s in (0.5, 0.7, 0.9)),
 ]
 GRID = (0.0, 0.5, 1.0)
 SUM = 0.3
@@ -63,16 +62,14 @@ def measure(
     """
     bench = _Bench(arm, question, trained, judge)
     lines, pruned, merged = {}, {}, {}
-    for seed in question.seeds:
-        merged[seed] = bench.merge_tasks(seed)
-        say(f"{arm}, seed {seed}: tasks merged")
-    for task in bench.tasks:
-        for seed in question.seeds:
-            pruned[task, seed] = bench.prune(task, seed)
-        say(f"{arm}, {task}: pruned")
     for task in bench.tasks:
         lines[task] = bench.connect(task)
-    say(f"{arm}: seeds merged")
+        for seed in question.seeds:
+            pruned[task, seed] = bench.prune(task, seed)
+        say(f"{arm}, {task}: seeds merged, each pruned")
+    for seed in question.merged_seeds:
+        merged[seed] = bench.merge_tasks(seed)
+        say(f"{arm}, seed {seed}: tasks merged")
     return Measured(lines, pruned, merged)
 
 
@@ -95,7 +92,7 @@ class _Bench:
         self.arm, self.question, self.judge = arm, question, judge
         self.adapters = trained.adapters
         self.tasks = [task.name for task in trained.tasks]
-        said = question.recipe.model_dump_json()
+        said = f"{question.recipe.model_dump_json()} {question.most_rows}"
         mark = hashlib.sha256(f"{said} {trained.rates[arm]}".encode()).hexdigest()
         self.mark = mark
         self.folder = Path(question.recipe.output_dir) / "scores"
@@ -124,6 +121,7 @@ class _Bench:
 
     def merge_tasks(self, seed: int) -> Merging:
         own = {task: self.adapters[self.arm, task, seed] for task in self.tasks}
+        beside: dict[str, Callable[[str], float]] = {"base model": self.judge.accuracy}
 
         @cache
         def answers(task: str) -> list[Answers]:
@@ -134,10 +132,13 @@ class _Bench:
             logits = ensemble(each.logits for each in found)
             return Answers(logits, found[0].right).accuracy
 
+        if seed == self.question.merged_seeds[0]:
+            # As many passes as there are pairs of tasks, so for one seed only.
+            beside["ensemble"] = together
         return merging(
             own,
             self.judge.accuracy,
             trials=merge_trials(len(own)),
-            beside={"base model": self.judge.accuracy, "ensemble": together},
+            beside=beside,
             cache=self.cache(f"merge-{seed}"),
         )

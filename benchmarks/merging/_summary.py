@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -22,7 +23,8 @@ DRAWS = 10_000
 
 def tabulate(found: Measured) -> dict[str, dict[str, float]]:
     """Return row -> task -> score of one arm."""
-    tasks, seeds = list(found.lines), list(found.merged)
+    tasks, merged = list(found.lines), list(found.merged.values())
+    seeds = list(dict.fromkeys(seed for _, seed in found.pruned))
     rows: dict[str, dict[str, float]] = {
         "single": {t: fmean(found.pruned[t, s].whole for s in seeds) for t in tasks},
         "two seeds, 1:1": {t: found.lines[t].ratios["1:1"] for t in tasks},
@@ -34,11 +36,12 @@ def tabulate(found: Measured) -> dict[str, dict[str, float]]:
             t: fmean(found.pruned[t, s].points[place].score for s in seeds)
             for t in tasks
         }
-    for title in found.merged[seeds[0]].table():
+    tables = [one.table() for one in merged]
+    for title in tables[0]:
         if title != "own adapter":
             name = f"{len(tasks)} tasks: {title}"
             rows[name] = {
-                t: fmean(found.merged[s].table()[title][t] for s in seeds)
+                t: fmean(table[title][t] for table in tables if title in table)
                 for t in tasks
             }
     return rows
@@ -102,17 +105,14 @@ def mean_merging(found: Measured) -> Merging:
     """Average the scores of merged adapters over the seeds."""
     each = list(found.merged.values())
     first = each[0]
-    scores = tuple(
-        MergedScore(
-            one.operator,
-            one.setting,
-            one.task,
-            fmean(other.scores[place].score for other in each),
-        )
-        for place, one in enumerate(first.scores)
-    )
+    tables = [one.table() for one in each]
+    scores: list[MergedScore] = []
+    for one in first.scores:
+        title = f"{one.operator} {one.setting}".strip()
+        found_there = [table[title][one.task] for table in tables if title in table]
+        scores.append(replace(one, score=fmean(found_there)))
     errors = {title: fmean(one.errors[title] for one in each) for title in first.errors}
-    return Merging(first.tasks, scores, errors)
+    return Merging(first.tasks, tuple(scores), errors)
 
 
 def mean_connectivity(found: Measured) -> Connectivity:

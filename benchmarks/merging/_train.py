@@ -34,13 +34,18 @@ class Question:
         recipe: What both arms have in common; its output_dir holds all runs.
         learning_rates: The grid of both arms.
         seeds: Of start, row order and sample choice.
+        merged_seeds: Those whose tasks are merged into one adapter.
         pilot: Names of the tasks that choose the rate; empty: all.
+        most_rows: Most test rows per task that merged and pruned adapters are scored
+            on.
     """
 
     recipe: Recipe
     learning_rates: tuple[float, ...]
     seeds: tuple[int, ...]
+    merged_seeds: tuple[int, ...]
     pilot: tuple[str, ...]
+    most_rows: int
 
 
 @dataclass(frozen=True)
@@ -51,15 +56,23 @@ class Trained:
         adapters: (arm, task, seed) -> adapter.
         rates: Arm -> the learning rate that was chosen.
         pilot: Arm -> rate -> mean accuracy on validation rows.
-        seconds: Arm -> seconds of training, summed over tasks and seeds.
+        runs: Arm -> its runs, with their scores on all test rows.
         tasks: With their test rows.
     """
 
     adapters: Mapping[tuple[str, str, int], Adapter]
     rates: Mapping[str, float]
     pilot: Mapping[str, Mapping[float, float]]
-    seconds: Mapping[str, float]
+    runs: Mapping[str, Comparison]
     tasks: Sequence[Task]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Return arm -> seconds of training, summed over tasks and seeds."""
+        return {
+            arm: sum(cell.seconds for cell in found.cells)
+            for arm, found in self.runs.items()
+        }
 
 
 def read_question(path: Path, work: Path, overrides: Sequence[str] = ()) -> Question:
@@ -76,7 +89,9 @@ def read_question(path: Path, work: Path, overrides: Sequence[str] = ()) -> Ques
         recipe=check_recipe(values, str(path)),
         learning_rates=tuple(found["learning_rates"]),
         seeds=tuple(found["seeds"]),
+        merged_seeds=tuple(found["merged_seeds"]),
         pilot=tuple(found["pilot_tasks"] or ()),
+        most_rows=found["most_rows"],
     )
 
 
@@ -93,17 +108,17 @@ def train(question: Question, say: Say) -> Trained:
     rates = {arm: max(found, key=lambda r: found[r]) for arm, found in pilot.items()}
     top = Path(question.recipe.output_dir)
     adapters: dict[tuple[str, str, int], Adapter] = {}
-    seconds: dict[str, float] = {}
+    runs: dict[str, Comparison] = {}
     for name, rate in rates.items():
         found = _compare(question.recipe, name, (rate,), question.seeds, top, say)
-        seconds[name] = sum(cell.seconds for cell in found.cells)
+        runs[name] = found
         for cell in found.cells:
             for task in found.tasks():
                 folder = Path(cell.folder) / task / "adapter"
                 # In memory: layers on the disk would be read anew for every score.
                 adapters[name, task, cell.seed] = _hold(read_adapter(folder))
     tasks = load_recipe_tasks(question.recipe)
-    return Trained(adapters, rates, pilot, seconds, tasks)
+    return Trained(adapters, rates, pilot, runs, tasks)
 
 
 def _hold(adapter: Adapter) -> Adapter:

@@ -17,15 +17,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.harness import hardware
+from benchmarks.merging._for_report import write_for_report
 from benchmarks.merging._judge import Judge
 from benchmarks.merging._measure import Measured, measure
-from benchmarks.merging._summary import (
-    compare_arms,
-    mean_connectivity,
-    mean_merging,
-    mean_pruning,
-    tabulate,
-)
+from benchmarks.merging._summary import compare_arms, mean_merging, tabulate
 from benchmarks.merging._train import ARMS, Question, Trained, read_question, train
 from cotune._files import write_text
 
@@ -41,13 +36,13 @@ def main() -> None:
     question = read_question(HERE / f"{args.question}.yaml", work, changes)
     console = Console(highlight=False)
     trained = train(question, console.print)
-    judge = Judge(question.recipe, trained.tasks)
+    judge = Judge(question.recipe, trained.tasks, question.most_rows)
     found = {arm: measure(arm, question, trained, judge, console.print) for arm in ARMS}
     record = _describe(args.question, question, trained, judge, found)
     console.print(_table(record))
     out = args.out or HERE / "results" / f"{args.question}.json"
     write_text(out, json.dumps(record, indent=1) + "\n")
-    _write_for_report(work / "report", found)
+    write_for_report(work / "report", question, trained, found)
     console.print(f"The numbers lie in {out}; for `cotune report`: {work / 'report'}")
 
 
@@ -78,6 +73,7 @@ def _describe(
         "setting": {
             "name": name,
             "seeds": question.seeds,
+            "merged_seeds": question.merged_seeds,
             "learning_rates": question.learning_rates,
             "pilot_tasks": question.pilot or "all",
             "test_rows": {task.name: len(task.test or ()) for task in trained.tasks},
@@ -116,17 +112,6 @@ def _table(record: Mapping[str, Any]) -> Table:
             f"{row['low']:+.3f} .. {row['high']:+.3f}",
         )
     return table
-
-
-def _write_for_report(folder: Path, found: Mapping[str, Measured]) -> None:
-    for arm, measured in found.items():
-        for kind, mean in (
-            ("pruning", mean_pruning),
-            ("merging", mean_merging),
-            ("connectivity", mean_connectivity),
-        ):
-            path = folder / arm / "analysis" / f"{kind}.json"
-            write_text(path, mean(measured).to_json() + "\n")
 
 
 if __name__ == "__main__":

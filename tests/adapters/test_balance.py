@@ -11,10 +11,10 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from adapters.models import TASKS, adapted, close, methods
+from adapters.models import TASKS, adapted, close, config_of, methods
 from cotune import ConfigError, watch_routers
 from cotune.adapters import METHODS, CollaborativeLayer, RouterStats, average_shares
-from helpers import logits, tiny_batch, tiny_model
+from helpers import fill_factors, logits, tiny_batch, tiny_model
 
 ROUTED = [name for name, method in METHODS.items() if method.coupling == "router"]
 BATCH = tiny_batch("llama")
@@ -229,6 +229,24 @@ def test_a_method_without_a_router_has_no_statistics_and_no_loss(method: str) ->
     stats = watched(adapted(method, default_task="art"), BATCH)
     assert stats.usage() == {}
     assert float(stats.balance_loss()) == 0.0
+
+
+def test_two_banks_at_work_are_told_apart() -> None:
+    model = adapted("alora")
+    model.add_adapter("other", config_of("hydralora", "llama"))
+    fill_factors(model, seed=4)
+    banks = ["default", "other"]
+    model.base_model.set_adapter(banks)
+    usage = watched(model, BATCH).usage()
+    assert list(usage) == [f"{n} ({bank})" for n in layers_of(model) for bank in banks]
+    shares = shares_by_hand(model, BATCH)  # Those of the bank "default".
+    for bank in banks:
+        for layer in layers_of(model):
+            mean = usage[f"{layer} ({bank})"].shares[0]
+            wanted = shares[layer].flatten(0, 1).mean(0)
+            assert close(mean, wanted) == (bank == "default")
+    with pytest.raises(ConfigError, match="must see one routed adapter, got 'default'"):
+        average_shares(model, lambda: logits(model, BATCH))
 
 
 def test_statistics_are_those_of_the_last_call() -> None:

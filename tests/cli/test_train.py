@@ -60,18 +60,26 @@ def test_in_a_process_of_its_own_a_run_gives_the_same_adapter(
     assert (tmp_path / "run" / WEIGHTS).read_bytes() == (trained / WEIGHTS).read_bytes()
 
 
+LAUNCHERS = {
+    "torchrun": ["torch.distributed.run", "--standalone", "--nproc-per-node=2"],
+    # Without a GPU these are two processes on the CPU.
+    "accelerate": "accelerate.commands.launch --multi_gpu --num_machines=1 "
+    "--num_processes=2 --mixed_precision=no --dynamo_backend=no".split(),
+}
+
+
 @pytest.mark.slow
-def test_under_torchrun_the_first_process_prints_and_both_train(
-    world, tmp_path
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_under_a_launcher_the_first_process_prints_and_both_train(
+    world, tmp_path, launcher
 ) -> None:
     folder = tmp_path / "run"
-    for words in (
-        ["train", str(world / "recipe.yaml"), "--set", f"output_dir={folder}"],
-        ["evaluate", str(folder)],
-    ):
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    commands = [["train", str(world / "recipe.yaml"), "--set", f"output_dir={folder}"]]
+    if launcher == "torchrun":
+        commands.append(["evaluate", str(folder)])
+    for words in commands:
         result = subprocess.run(
-            [*command, "--nproc-per-node=2", "-m", "cotune", *words],
+            [sys.executable, "-m", *LAUNCHERS[launcher], "-m", "cotune", *words],
             capture_output=True,
             text=True,
             check=False,

@@ -12,25 +12,30 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 
-@pytest.fixture
-def small_bench(tmp_path, monkeypatch):
-    """Return a bench on a tiny model with two tasks, two seeds and two rates."""
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory):
+    """Return the folder of a tiny model, two tasks, a setting, and a cache."""
     import yaml
-    from benchmarks.evidence import bench
 
     from recipes.small_world import recipe_values, write_world
 
-    write_world(tmp_path)
-    values = recipe_values(tmp_path)
+    folder = tmp_path_factory.mktemp("evidence")
+    write_world(folder)
+    values = recipe_values(folder)
     values["adapter"]["method"] = "lora"
     del values["data"]["root"]
-    path = tmp_path / "settings" / "small" / "world.yaml"
+    path = folder / "settings" / "small" / "world.yaml"
     path.parent.mkdir(parents=True)
     path.write_text(yaml.safe_dump(values))
-    monkeypatch.setattr(bench, "SETTINGS", tmp_path / "settings")
-    monkeypatch.setenv("COTUNE_DATA", str(tmp_path / "data"))
+    return folder
+
+
+@pytest.fixture
+def small_bench(small_world, monkeypatch):
+    """Return a bench on it, with two seeds and two rates; its runs are kept."""
+    from benchmarks.evidence import bench
+
+    monkeypatch.setattr(bench, "SETTINGS", small_world / "settings")
+    monkeypatch.setenv("COTUNE_DATA", str(small_world / "data"))
     profile = bench.Profile("small", (0, 1), (0.01, 0.1), 4)
-    told: list[str] = []
-    found = bench.Bench(profile, tmp_path / "cache", report=told.append)
-    found.options = {"told": told}
-    return found
+    return bench.Bench(profile, small_world / "cache", report=lambda text: None)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 from benchmarks.evidence.arms import LORA, SEPARATE
@@ -50,7 +51,9 @@ def test_a_second_call_trains_nothing(runs, small_bench, monkeypatch) -> None:
     assert again.arms["LoRA"].rows == runs.arms["LoRA"].rows
 
 
-def test_a_record_holds_arms_parts_and_verdict(runs, small_bench, tmp_path) -> None:
+def test_a_record_holds_arms_parts_and_verdict(
+    runs, small_bench, tmp_path, small_world
+) -> None:
     parts = [runs.part("wide - LoRA", "wide", "LoRA")]
     path = write_record(
         tmp_path / "L99", small_bench, parts, seconds=1.0, extra={"x": float("nan")}
@@ -59,7 +62,7 @@ def test_a_record_holds_arms_parts_and_verdict(runs, small_bench, tmp_path) -> N
     assert found["line"] == "L99" and found["profile"] == "small"
     assert found["verdict"] and found["parts"][0]["what"] == "wide - LoRA"
     assert found["extra"] == {"x": None}
-    assert str(tmp_path) not in path.read_text()
+    assert str(small_world) not in path.read_text()
     arms = found["settings"][0]["arms"]
     assert [arm["name"] for arm in arms] == ["LoRA", "wide", SEPARATE]
     assert arms[2]["dm"] == pytest.approx(0)
@@ -81,8 +84,6 @@ def test_dm_is_the_mean_relative_loss_against_training_alone(runs) -> None:
 def test_a_scorer_scores_as_the_run_was_scored(runs, small_bench) -> None:
     arm = runs.arms["LoRA"]
     scorer = Scorer(small_bench.recipe("world"), None)
-    from pathlib import Path
-
     adapter = read_adapter(Path(arm.recipes[1].output_dir) / "adapter")
     assert scorer.rows(adapter) == arm.rows[1]
     assert scorer.rows(None) == runs.base

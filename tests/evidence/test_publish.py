@@ -1,5 +1,6 @@
 import re
 
+from benchmarks.evidence.advise import NO_ADVICE, advise, read_advice
 from benchmarks.evidence.publish import (
     DOCS,
     LINES,
@@ -7,6 +8,7 @@ from benchmarks.evidence.publish import (
     build_markdown,
     build_page,
     build_sections,
+    build_which_method,
     command_of,
     read_lines,
 )
@@ -24,6 +26,24 @@ def test_the_published_page_is_what_the_records_say() -> None:
     assert written == build_page(read_lines()), AGAIN
 
 
+def test_the_published_advice_is_what_the_records_carry() -> None:
+    written = (DOCS / "which_method.md").read_text(encoding="utf-8")
+    assert written == build_which_method(read_lines()), AGAIN
+
+
+def test_advice_follows_the_verdict_and_is_none_without_a_run() -> None:
+    for row in read_advice():
+        assert row["line"] in LINES and row["weak"] and row["holds"]
+        assert advise(row, "holds") == row["holds"]
+        assert advise(row, "does not hold here") == row["weak"]
+        assert advise(row, "not testable here") == row["weak"]
+        assert advise(row, "not run yet") == NO_ADVICE
+
+
+def test_every_line_gives_advice() -> None:
+    assert {row["line"] for row in read_advice()} == set(LINES)
+
+
 def test_every_line_stands_in_the_ledger_also_those_not_run() -> None:
     lines = read_lines()
     rows = build_sections(lines)["ledger"].blocks[0].rows
@@ -38,7 +58,7 @@ def test_a_line_that_was_run_shows_its_command_and_every_part() -> None:
     for line in read_lines():
         if line.record is not None:
             assert command_of(line.name, line.record["profile"]) in text
-            assert all(part.what in text for part in line.parts)
+            assert all(part.what.replace("|", "\\|") in text for part in line.parts)
 
 
 def test_the_document_names_no_folder_of_a_machine() -> None:

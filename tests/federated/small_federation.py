@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,4 +112,22 @@ def private(folder: Path, client: str) -> dict[str, Any]:
     from safetensors.torch import load_file
 
     (store,) = (folder / "clients").glob(f"*/{client}-*")
-    return load_file(max(store.glob("round-*.safetensors")))
+    tensors = load_file(max(store.glob("round-*.safetensors")))
+    return {name: x for name, x in tensors.items() if name != ":account"}
+
+
+VICTIM = "eve"
+
+
+@dataclass(frozen=True)
+class DieOnce:
+    """Reads rows as the plan does; the first time it is the victim, it is killed."""
+
+    read: object
+    mark: Path
+
+    def __call__(self, client):
+        if client.name == VICTIM and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.read(client)

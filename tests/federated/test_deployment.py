@@ -12,6 +12,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from federated.small_federation import (
+    CLIENTS,
+    events,
+    read_json,
+    shared,
+    values,
+)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "federation"
 pytest.importorskip("flwr")
@@ -103,6 +114,49 @@ def test_only_the_fleet_is_reached_through_the_proxy(federation):
     assert outside.pop(fleet) == inside.pop(fleet) != 404
     assert inside["/v1/control/list-runs"] != 404
     assert set(outside.values()) == {404}
+
+
+@pytest.mark.slow
+def test_a_deployment_computes_what_a_simulation_does(clients_world, tmp_path):
+    run = example("run")
+    content = values(
+        clients_world, tmp_path / "simulated", aggregation="fed-alora", score_every=0
+    )
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
+    deployed = run.run(tmp_path / "recipe.yaml", tmp_path / "deployed", timeout=500)
+    # In a process of its own: Ray's workers could not import what pytest has rewritten.
+    command = [
+        sys.executable,
+        "-m",
+        "cotune",
+        "federate",
+        str(tmp_path / "recipe.yaml"),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=500)
+    simulated = tmp_path / "simulated"
+    one, two = shared(simulated), shared(deployed)
+    assert one.keys() == two.keys()
+    for name, x in one.items():
+        assert torch.allclose(two[name], x, rtol=0, atol=1e-6)
+    for client in CLIENTS:
+        own, same = (
+            load_file(max(folder.rglob("round-000002.safetensors")))
+            for folder in (
+                tmp_path / "deployed" / "clients" / client,
+                private_folder(simulated, client),
+            )
+        )
+        assert own.keys() == same.keys()
+        for name, x in own.items():
+            assert torch.allclose(same[name], x, rtol=0, atol=1e-6)
+    assert not events(deployed, "dropped")
+    assert read_json(deployed / "metrics.json") is not None
+
+
+def private_folder(run: Path, client: str) -> Path:
+    (experiment,) = (run / "clients").glob("*/")
+    (folder,) = experiment.glob(f"{client}-*/")
+    return folder
 
 
 @pytest.mark.slow

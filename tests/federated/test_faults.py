@@ -18,6 +18,7 @@ from federated.small_federation import (
 )
 
 BAD = "eve"
+SHORT = {"rounds": 1, "timeout": 1.0, "score_every": 0}
 
 
 def is_training(order, client):
@@ -95,7 +96,7 @@ def without(clients_world, tmp_path_factory):
         return [] if is_training(order, BAD) else [reply]
 
     folder = tmp_path_factory.mktemp("without")
-    return run_local(recipe(clients_world, folder, timeout=1.0), tamper=lose)
+    return run_local(recipe(clients_world, folder, **SHORT), tamper=lose)
 
 
 @pytest.mark.slow
@@ -106,12 +107,12 @@ def test_a_bad_reply_is_dropped_and_the_rest_is_as_if_it_had_not_come(
     def tamper(order, reply):
         return FAULTS[fault](reply) if is_training(order, BAD) else [reply]
 
-    run = run_local(recipe(clients_world, tmp_path, timeout=1.0), tamper=tamper)
+    run = run_local(recipe(clients_world, tmp_path, **SHORT), tamper=tamper)
     expected, found = shared(without), shared(run)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in found)
     dropped = events(run, "dropped")
-    assert [(one["round"], one["client"]) for one in dropped] == [(1, BAD), (2, BAD)]
+    assert [(one["round"], one["client"]) for one in dropped] == [(1, BAD)]
     reason = fault.partition(":")[0]
     assert all(one["reason"].startswith(reason) for one in dropped)
     rounds = read_json(run / "rounds.json")
@@ -172,11 +173,12 @@ def test_an_error_of_a_client_is_a_code_and_its_text_stays_at_home(
     seen = []
 
     def tamper(order, reply):
+        # Broken as soon as the server has begun: in the recipe all is well.
+        path.write_text('{"prompt": "a secret row"')
         seen.append(reply)
         return [reply]
 
     try:
-        path.write_text('{"prompt": "a secret row", "answer": 7}\n')
         run = run_local(asked, tamper=tamper)
     finally:
         path.write_text(before)

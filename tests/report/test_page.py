@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -77,6 +78,9 @@ def test_only_the_two_scripts_of_the_page_may_run(make_run) -> None:
     assert policy is not None and "default-src 'none'" in policy
     allowed = set(re.findall(r"'sha256-([^']+)'", policy))
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    packed = re.search(r'<script type="application/gzip" id="plotly">(.*?)</sc', page)
+    assert packed is not None
+    scripts.append(gzip.decompress(base64.b64decode(packed[1])).decode())
     digests = [hashlib.sha256(text.encode()).digest() for text in scripts]
     assert {base64.b64encode(digest).decode() for digest in digests} == allowed
     assert len(scripts) == 2
@@ -127,6 +131,10 @@ def test_every_chart_has_a_name_and_a_table_with_headings(make_run) -> None:
     assert all(a["tabindex"] == "0" and a["aria-label"] for a in scrolls)
     ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(ids) == len(set(ids))
+
+
+def test_the_page_stays_small_although_it_carries_plotly(make_run) -> None:
+    assert len(build_page([make_run()]).encode()) < 2.5e6
 
 
 def test_the_same_folder_gives_the_same_page(make_run) -> None:

@@ -16,7 +16,8 @@ from schedules.test_callback import Watcher, checkpointing, trainer_for
 
 def main(case: str, folder: Path) -> None:
     """Train and write what this rank saw."""
-    config = lora_config() if case == "peft-lora" else method_config("cola")
+    name = case.partition("-")[0]
+    config = lora_config() if name == "peft" else method_config(name)
     model, _ = adapted(config)
     watcher = Gradients(model)
     rows: list[float] = []

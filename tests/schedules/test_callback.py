@@ -16,6 +16,7 @@ from transformers import (
 )
 from transformers.training_args import ParallelMode
 
+from cotune import METHODS
 from cotune._errors import ConfigError
 from cotune.schedules import ActivationRecord, CoTo, CoToCallback, Switch
 from cotune.schedules._callback import _check_training
@@ -28,6 +29,7 @@ from schedules.models import (
     quiet,
     same,
     trained,
+    tuner_config,
 )
 
 ROWS = [
@@ -40,14 +42,25 @@ CONFIGS = {
     "peft-lora": lora_config,
     "peft-dora": lambda **kw: lora_config(use_dora=True, **kw),
 }
+OTHERS = {
+    **{
+        f"method-{name}": lambda name=name: method_config(name)
+        for name in METHODS
+        if name not in CONFIGS
+    },
+    "peft-rslora": lambda: lora_config(use_rslora=True),
+    "peft-pissa": lambda: lora_config(init_lora_weights="pissa"),
+    "peft-hira": lambda: tuner_config("hira"),
+}
+"""What else is to be trained: the rest of the table, and of the listed forms."""
 
 
 class Watcher(TrainerCallback):
     """Sees what is on in every forward, and what every step changed."""
 
-    def __init__(self, model) -> None:
+    def __init__(self, model, originals=None) -> None:
         self.model = model
-        self.switch = Switch(model)
+        self.switch = Switch(model, originals=originals)
         self.seen: list[tuple[int, bool, tuple[bool, ...]]] = []
         self.moved: list[dict[str, bool]] = []
         self.step = 0
@@ -127,15 +140,20 @@ def train(trainer: Trainer, **kwargs) -> None:
         trainer.train(**kwargs)
 
 
-SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in ("colora", "peft-dora")]
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("colora", "peft-dora", *OTHERS)
+]
 
 
 @pytest.mark.parametrize("name", ["cola", "peft-lora", *SLOW])
 def test_t2_and_t3_one_mask_per_step_and_what_is_off_does_not_move(name, tmp_path):
-    model, _ = adapted(CONFIGS[name]())
-    watcher = Watcher(model)
+    model, originals = adapted({**CONFIGS, **OTHERS}[name]())
+    # Only a start that changes the base needs its weights from before.
+    changed = originals if name == "peft-pissa" else None
+    watcher = Watcher(model, changed)
     schedule = CoTo(p0=0.1)
-    callback = CoToCallback(schedule=schedule)
+    callback = CoToCallback(schedule=schedule, originals=changed)
     train(trainer_for(model, tmp_path, callback, watcher))
     groups = watcher.switch.groups
     masks = [schedule.mask(step, 8, groups) for step in range(8)]

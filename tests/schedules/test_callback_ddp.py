@@ -15,7 +15,7 @@ WORKER = Path(__file__).with_name("ddp_worker.py")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["peft-lora", "cola-checkpointed"])
+@pytest.mark.parametrize("case", ["peft-lora", "cola-checkpointed", "colora"])
 def test_two_processes_draw_the_same_masks_and_end_with_the_same_weights(
     case, tmp_path
 ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.evidence.arms import COTO, LORA
@@ -18,9 +20,7 @@ def measure(bench: Bench) -> Measured:
     """Compute exact Shapley values of the blocks, per run."""
     setting, rows = bench.options["setting"], bench.options["rows"]
     arms = bench.run(setting, [LORA, COTO]).arms
-    # Few rows: each adapter is scored with 2^blocks sets of blocks on.
-    scorer = Scorer(bench.recipe(setting), rows)
-    coto, lora = (Games(arms[arm.name], scorer) for arm in (COTO, LORA))
+    coto, lora = (Games(arms[arm.name], rows) for arm in (COTO, LORA))
     parts = [
         part_of(
             "share of the top third of the blocks: CoTo - LoRA",
@@ -40,44 +40,43 @@ def measure(bench: Bench) -> Measured:
             lora.halves,
             counts=False,
         ),
+        part_of("gain of all blocks, LoRA", lora.gains(), 0.0, counts=False),
+        part_of("gain of all blocks, CoTo", coto.gains(), 0.0, counts=False),
     ]
     shares = {name: one.shares() for name, one in (("CoTo", coto), ("LoRA", lora))}
     return Measured(parts, {"shares_by_seed": shares, "rows_per_task": rows})
 
 
 class Games:
-    """Contributions of the blocks of every run of an arm.
+    """Contributions of the blocks of every run of an arm, to what it was trained on.
+
+    Shares of a sum mean something only where the sum is well above zero. On few test
+    rows the loss of a trained adapter is often no lower than that of the base model, so
+    the value is minus the loss on training rows.
 
     Args:
         runs: The runs.
-        scorer: With the rows that decide the value of a set of blocks.
+        rows: Rows per task that decide the value of a set of blocks; few, since each
+            adapter is scored with 2^blocks of them.
     """
 
-    def __init__(self, runs: ArmRuns, scorer: Scorer) -> None:
+    def __init__(self, runs: ArmRuns, rows: int) -> None:
         self.games: list[Contribution] = []
         self.halves: list[float] = []
         for recipe in runs.recipes:
             adapter = read_adapter(Path(recipe.output_dir) / "adapter")
+            scorer = Scorer(recipe, rows, trained=True)
             blocks = scorer.blocks(adapter)
-
-            def layers(on: frozenset[str], of: dict = blocks) -> list[str]:
-                return [layer for block in on for layer in of[block]]
-
             with scorer.switching(adapter) as model:
-                self.games.append(
-                    contribution(
-                        lambda on: model.minus_loss(layers(on)),
-                        list(blocks),
-                        method="exact",
-                    )
-                )
-                half = stability(
-                    lambda on: model.accuracy(layers(on)),
-                    list(blocks),
-                    q=[0.5],
-                    draws=None,
-                )
+                loss = partial(_score, model.minus_loss, blocks)
+                accuracy = partial(_score, model.accuracy, blocks)
+                self.games.append(contribution(loss, list(blocks), method="exact"))
+                half = stability(accuracy, list(blocks), q=[0.5], draws=None)
             self.halves.append(half.at(0.5))
+
+    def gains(self) -> list[float]:
+        """Return how much all blocks together lower the loss, per run, in nats."""
+        return [game.gain for game in self.games]
 
     def shares(self) -> list[tuple[float, ...]]:
         """Return the share of each block in the sum, per run."""
@@ -90,6 +89,15 @@ class Games:
     def variations(self) -> list[float]:
         """Return the coefficient of variation, per run."""
         return [game.variation for game in self.games]
+
+
+def _score(
+    score: Callable[[Collection[str]], float],
+    blocks: Mapping[str, Sequence[str]],
+    on: frozenset[str],
+) -> float:
+    """Score a model with exactly these blocks on."""
+    return score([layer for block in on for layer in blocks[block]])
 
 
 if __name__ == "__main__":

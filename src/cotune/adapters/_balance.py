@@ -50,7 +50,7 @@ class RouterStats:
             for name, module in model.named_modules()
             if isinstance(module, CollaborativeLayer)
         }
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[tuple[str, str], _Seen] = {}
         self._labels: list[str] | None = None
         self._mask: Tensor | None = None
 
@@ -64,7 +64,7 @@ class RouterStats:
         spec = layer.specs[adapter_name]
         self._labels = self._state.labels(spec.tasks)
         self._mask = self._state.attention_mask
-        self._seen[self.name_of(layer)] = _Seen(shares, spec.tasks)
+        self._seen[self.name_of(layer), adapter_name] = _Seen(shares, spec.tasks)
 
     def name_of(self, layer: nn.Module) -> str:
         """Return the name of a layer in the model."""
@@ -76,7 +76,7 @@ class RouterStats:
         return weights @ flat
 
     def balance_loss(self) -> Float[Tensor, ""]:
-        """Return E * sum_e f_e P_e, averaged over the layers; 1 when balanced.
+        """Return E * sum_e f_e P_e, averaged over the routers; 1 when balanced.
 
         f_e is the part of the tokens whose largest share is expert e, P_e the mean
         share of e; the gradient flows through P_e.
@@ -96,8 +96,17 @@ class RouterStats:
         return torch.stack(losses).mean()
 
     def usage(self) -> dict[str, RouterUsage]:
-        """Return, per layer, how the router shared the tokens of each task."""
-        return {name: self._layer_usage(seen) for name, seen in self._seen.items()}
+        """Return, per layer, how the router shared the tokens of each task.
+
+        Returns:
+            Layer name -> usage; with several routed adapters at work the name of the
+            layer is followed by that of the adapter in brackets.
+        """
+        several = len({adapter for _, adapter in self._seen}) > 1
+        return {
+            f"{layer} ({adapter})" if several else layer: self._layer_usage(seen)
+            for (layer, adapter), seen in self._seen.items()
+        }
 
     def _layer_loss(self, shares: Tensor) -> Tensor:
         if torch.is_grad_enabled() and not shares.requires_grad:
@@ -175,7 +184,8 @@ def average_shares(
         the model counts alike, padding does not count.
 
     Raises:
-        ConfigError: The model was not called, or the adapter has no router.
+        ConfigError: The model was not called, or not exactly one adapter with a
+            router was at work.
     """
     sums = _ShareSums(model)
     state = find_state(model)
@@ -200,12 +210,19 @@ class _ShareSums:
         self._stats = RouterStats(model, find_state(model))
         self.totals: dict[str, Tensor] = {}
         self.calls = 0
+        self._adapter: str | None = None
 
     def begin(self) -> None:
         self._stats.begin()
         self.calls += 1
 
     def see(self, layer: nn.Module, adapter_name: str, shares: Tensor) -> None:
+        if self._adapter not in (None, adapter_name):
+            raise ConfigError(
+                f"average_shares: must see one routed adapter, got '{self._adapter}' "
+                f"and '{adapter_name}'. Activate one of them with set_adapter."
+            )
+        self._adapter = adapter_name
         self._stats.see(layer, adapter_name, shares)
         name = self._stats.name_of(layer).removeprefix("base_model.model.")
         mean = self._stats.mean_shares(shares)

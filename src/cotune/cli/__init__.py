@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from importlib import import_module
 
 import typer
@@ -51,4 +53,15 @@ def main() -> None:
     Mistakes of the caller end with one message and code 2; any other error keeps its
     traceback.
     """
+    _hush()
     app()
+
+
+def _hush() -> None:
+    # PEFT reads a property of transformers that is to get another name. Nobody at the
+    # command line can do anything about it; workers read the variable.
+    told = "`is_gradient_checkpointing` is deprecated"
+    warnings.filterwarnings("ignore", message=told, category=FutureWarning)
+    known = os.environ.get("PYTHONWARNINGS")
+    ours = f"ignore:{told}:FutureWarning"
+    os.environ["PYTHONWARNINGS"] = f"{known},{ours}" if known else ours

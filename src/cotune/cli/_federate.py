@@ -36,20 +36,44 @@ def run_federate(
     gpus: Annotated[
         float, typer.Option(min=0.0, help="Share of a GPU per worker, e.g. 0.5.")
     ] = 0.0,
+    superlink: Annotated[
+        str | None,
+        typer.Option(
+            "--superlink",
+            metavar="NAME",
+            help="Run on a deployment: name of a connection in Flower's config.toml, "
+            "or HOST:PORT of a SuperLink without TLS.",
+        ),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show what would leave a client; run nothing."),
+    ] = False,
+    layers: Annotated[
+        int, typer.Option(min=0, help="How many layers --explain shows; 0: all.")
+    ] = 4,
 ) -> None:
     """Train clients that share some factors and keep their rows, and score them.
 
-    On this machine; all that it starts it also stops.
+    On this machine, and all that it starts it also stops; or on a deployment, where
+    SuperLink and SuperNodes run already.
     """
     from transformers.utils import logging
 
-    from ..recipes import federate, read_recipe
+    from ..recipes import explain_federation, federate, read_recipe, submit
+    from ._federate_explain import build_explain_tables
     from ._federate_show import RoundsBar, build_clients_table, read_engine
     from ._show import show
 
     chosen = read_engine(engine)
     logging.disable_progress_bar()
     read = read_recipe(recipe, set_ or [])
+    if explain:
+        show(*build_explain_tables(explain_federation(read), layers))
+        return
+    if superlink is not None:
+        submit(read, superlink, resume=resume, say=show)
+        return
     with RoundsBar() as bar:
         folder = federate(
             read,

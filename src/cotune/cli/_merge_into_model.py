@@ -40,9 +40,9 @@ def merge_into_model(
 
     base = load_base(_choose_base(spec, adapters[0], paths[0]), [])
     weights = {
-        name: module.weight
-        for name, module in base.model.named_modules()
-        if isinstance(getattr(module, "weight", None), torch.nn.Parameter)
+        name.removesuffix(".weight"): parameter
+        for name, parameter in base.model.named_parameters()
+        if name.endswith(".weight")
     }
     with show_progress("layers") as progress, torch.no_grad():
         for name, weight in merge_into_weights(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._house import House
     from ._plan import Client, Plan
     from ._run import Engine, run_plan
-    from ._server import build_server_app
+    from ._server import build_server_app, run_server
     from ._spec import FederatedSpec
 
 _PUBLIC = {
@@ -31,6 +31,7 @@ _PUBLIC = {
     "build_client_app": "_client",
     "build_server_app": "_server",
     "run_plan": "_run",
+    "run_server": "_server",
 }
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "build_client_app",
     "build_server_app",
     "run_plan",
+    "run_server",
 ]
 
 

@@ -11,7 +11,10 @@ from transformers import set_seed
 
 from ..data import Task
 from ..training import Base, adapt, load_base
+from ._any_rank import make_any_rank
+from ._ownership import ADAPTER, layers_of
 from ._plan import Plan
+from .aggregation._fed_alora_any import FedALoRAAny
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -45,6 +48,8 @@ def lend_model(
     checkpointing = plan.training.gradient_checkpointing
     set_seed(seed)
     model = adapt(base, plan.adapter_at(rank, name), checkpointing=checkpointing)
+    if isinstance(plan.method, FedALoRAAny):
+        make_any_rank(layers_of(model), ADAPTER, plan.method.width)
     yield base, cast("PeftModel", model.eval())
     # Not in a `finally`: after an error nobody knows what state it is in.
     if _can_stay(plan):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -32,45 +33,44 @@ def build_client_app(open_house: Callable[[Context], House]) -> ClientApp:
     from flwr.clientapp import ClientApp
 
     app = ClientApp()
-
-    @app.query()
-    def introduce(message: Message, context: Context) -> Message:
-        return _answer(message, context, open_house, _introduce)
-
-    @app.train()
-    def obey(message: Message, context: Context) -> Message:
-        return _answer(message, context, open_house, _obey)
-
+    app.query()(Door(open_house, _introduce))
+    app.train()(Door(open_house, _obey))
     return app
 
 
-def _answer(
-    message: Message,
-    context: Context,
-    open_house: Callable[[Context], House],
-    act: Callable[[Message, House], RecordDict],
-) -> Message:
-    """Act, and turn whatever goes wrong into a code.
+@dataclass(frozen=True)
+class Door:
+    """The only way out: acts on a message, and turns whatever goes wrong into a code.
 
     This is the one place in cotune that catches every exception. Flower sends the text
     of an exception to the server, and a text may hold rows, paths and names. It goes to
     the client's own log instead.
-    """
-    from flwr.app import Message
 
-    try:
-        house = open_house(context)
-    except Exception:  # noqa: BLE001, see above
-        # No house, no log: the node's own console has to do.
-        traceback.print_exc()
-        return Message(write_refusal("stranger"), reply_to=message)
-    try:
-        content = act(message, house)
-    except Exception as error:  # noqa: BLE001, see above
-        code = _code_of(error)
-        write_log(house, f"{code}\n{traceback.format_exc()}")
-        content = write_refusal(code)
-    return Message(content, reply_to=message)
+    Args:
+        open_house: As in :func:`build_client_app`.
+        act: What to do with a message; returns what is sent.
+    """
+
+    open_house: Callable[[Context], House]
+    act: Callable[[Message, House], RecordDict]
+
+    def __call__(self, message: Message, context: Context) -> Message:
+        """Answer one message."""
+        from flwr.app import Message
+
+        try:
+            house = self.open_house(context)
+        except Exception:  # noqa: BLE001, see above
+            # No house, no log: the node's own console has to do.
+            traceback.print_exc()
+            return Message(write_refusal("stranger"), reply_to=message)
+        try:
+            content = self.act(message, house)
+        except Exception as error:  # noqa: BLE001, see above
+            code = _code_of(error)
+            write_log(house, f"{code}\n{traceback.format_exc()}")
+            content = write_refusal(code)
+        return Message(content, reply_to=message)
 
 
 def _introduce(message: Message, house: House) -> RecordDict:

@@ -17,9 +17,10 @@ FILE = "events.jsonl"
 class Events:
     """Writes events to ``events.jsonl`` and tells them to a watcher.
 
-    Events: ``start``, ``resume``, ``connected``, ``refused`` (a node), ``round``,
-    ``asked``, ``replied``, ``dropped`` (a reply, with the reason), ``skipped`` (a
-    round), ``aggregated``, ``scored``, ``fitted``, ``done``.
+    Of the run: ``start``, ``resume``, ``done``. Of nodes: ``connected``, ``refused``,
+    ``silent``. Of rounds: ``round``, ``asked``, ``replied``, ``dropped`` (a reply, with
+    the reason), ``skipped`` (a round), ``aggregated``. After the last: ``scored``,
+    ``fitted``.
 
     Args:
         folder: Of the run.

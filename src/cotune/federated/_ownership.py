@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .._errors import ConfigError
 from ..adapters import CollaborativeLayer, CoTuneConfig
+from ._any_rank import ROLES, any_rank_roles
 from .aggregation import Aggregator, Layers, Packet
 from .aggregation._mean import MeanAggregator
 
@@ -41,7 +42,11 @@ def roles_of(layer: CollaborativeLayer) -> dict[str, Tensor]:
         Role -> view of the parameter: writing to it changes the layer. B is stored
         transposed in the layer, so its view is no contiguous one.
     """
-    A, B = layer.cotune_A[ADAPTER], layer.cotune_B[ADAPTER]
+    A = layer.cotune_A[ADAPTER]
+    own = any_rank_roles(layer)
+    if own is not None:
+        return {"A": _one(A), **own}
+    B = layer.cotune_B[ADAPTER]
     roles: dict[str, Tensor] = {"A": _one(A), "B": _one(B).mT}
     if layer.specs[ADAPTER].config.coupling == "shared-and-own":
         roles = {"A": A[0], "B": B[0].mT, "A_own": A[1], "B_own": B[1].mT}
@@ -130,8 +135,11 @@ def freeze_roles(model: nn.Module, roles: tuple[str, ...]) -> None:
         roles: E.g. A for `ffa`, or all shared ones for a newcomer.
     """
     for layer in layers_of(model).values():
+        for role, x in (any_rank_roles(layer) or {}).items():
+            if role in roles and isinstance(x, nn.Parameter):
+                x.requires_grad_(False)
         own = layer.specs[ADAPTER].config.coupling == "shared-and-own"
-        names = [f"cotune_{role}" for role in roles if not own and role in "AB"]
+        names = [f"cotune_{role}" for role in roles if not own and role in _MATRICES]
         layer.frozen_factors[ADAPTER] = tuple(names)
         if own and roles:
             layer.kept_rows[ADAPTER] = {
@@ -155,6 +163,8 @@ def find_misfits(method: Aggregator, name: str, config: CoTuneConfig) -> Iterato
     roles = {"A", "B", "core"} if config.core != "none" else {"A", "B"}
     if config.coupling == "shared-and-own":
         roles |= {"A_own", "B_own"}
+    if (config.method, config.coupling, config.core) == ("lora", "full", "none"):
+        roles |= {*ROLES}  # a plain B can be made of these
     needed = {*method.shared, *method.private, *method.frozen}
     if needed - roles:
         fitting = {"colora": "colora", "feddpa": "dual"}.get(name, "lora")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from .._adapter import Adapter, LowRank, plain_factors
 from .._files import publish
 from ..operators.convert import export_lora
+from ._any_rank import any_rank_roles
 from ._fold import add_folds
 from ._ownership import ADAPTER, layers_of
 
@@ -23,18 +24,21 @@ def write_personal(
 
     Args:
         model: With shared and private factors in place.
-        folds: What was folded into the frozen part. Where there is something, the
-            adapter is written as plain LoRA, of the rank of both together.
+        folds: What was folded into the frozen part. Where there is something, and
+            where B is made of other factors, the adapter is written as plain LoRA, of
+            the rank of both together.
         target: The folder; replaced if it is there.
     """
     draft = target.with_name(f".{target.name}.unfinished")
     draft.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not folds:
+    layers = layers_of(model)
+    made = any(any_rank_roles(layer) for layer in layers.values())
+    if not folds and not made:
         model.save_pretrained(str(draft))
     else:
-        own = {n: layer.low_rank(ADAPTER) for n, layer in layers_of(model).items()}
+        own = {n: layer.low_rank(ADAPTER) for n, layer in layers.items()}
         own = {n: LowRank(x.A.cpu(), x.B.cpu()) for n, x in own.items()}
-        layers = {n: plain_factors(x) for n, x in add_folds(folds, own).items()}
+        whole = {n: plain_factors(x) for n, x in add_folds(folds, own).items()}
         config = {**model.peft_config[ADAPTER].to_dict(), "core": "none"}
-        export_lora(Adapter(layers, config), draft)
+        export_lora(Adapter(whole, config), draft)
     publish(draft, target)

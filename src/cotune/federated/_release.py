@@ -1,4 +1,4 @@
-"""What stands between checked replies and the new state: clipping and noise, or none."""
+"""Between checked replies and the new state: clipping and noise, if asked for."""
 
 from __future__ import annotations
 

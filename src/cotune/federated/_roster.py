@@ -33,6 +33,7 @@ class Roster:
         self._events = events
         self._names = {client.name for client in plan.clients}
         self._nodes: dict[int, str | None] = {}
+        self._silent: set[int] = set()
 
     def connected(self) -> dict[str, int]:
         """Return client -> node of those connected now; new nodes are asked first."""
@@ -68,7 +69,7 @@ class Roster:
                     f"{seconds:g} s, got {len(trainers & found.keys())}; missing: "
                     f"{missing}. Start them, or lower min_clients."
                 )
-            time.sleep(PAUSE)
+            time.sleep(10 * PAUSE)
 
     def _ask(self, nodes: dict[str, int]) -> None:
         from flwr.app import RecordDict
@@ -80,6 +81,13 @@ class Roster:
             self._enter(nodes[key], message)
 
     def _enter(self, node: int, message: Message) -> None:
+        if not message.has_content():
+            # Perhaps its process died; it is asked again, and noted once.
+            if node not in self._silent:
+                self._silent.add(node)
+                code = message.error.code
+                self._events.say("silent", node=str(node), code=code)
+            return
         name, reason = self._read(message)
         self._nodes[node] = None if reason else name
         if reason:
@@ -89,8 +97,6 @@ class Roster:
 
     def _read(self, message: Message) -> tuple[str, str | None]:
         """Return the client's name, and why it is refused."""
-        if not message.has_content():
-            return "", "the node does not answer as a client of cotune"
         words = dict(message.content.config_records.get("reply") or {})
         name = str(words.get("client", ""))
         if name not in self._names:

@@ -53,9 +53,21 @@ def build_server_app(
     @app.main()
     def main(grid: Grid, context: Context) -> None:
         del context
-        Server(grid, plan, folder, resume=resume, watch=watch).run()
+        run_server(grid, plan, folder, resume=resume, watch=watch)
 
     return app
+
+
+def run_server(
+    grid: Grid,
+    plan: Plan,
+    folder: Path,
+    *,
+    resume: bool = False,
+    watch: Watch | None = None,
+) -> None:
+    """Be the server of one run, until it is done; see :func:`build_server_app`."""
+    Server(grid, plan, folder, resume=resume, watch=watch).run()
 
 
 class Server:

@@ -43,7 +43,11 @@ def run_simulated(
         client,
         nodes,
         backend_config={
-            "init_args": {"num_cpus": workers, "include_dashboard": False},
+            "init_args": {
+                "num_cpus": workers,
+                "include_dashboard": False,
+                "log_to_driver": False,
+            },
             "client_resources": resources,
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ._bases import lend_model
 from ._ownership import read_packet
 from ._plan import Plan
-from .aggregation import Packet, Site
+from .aggregation import Packet, Site, Tensors
 
 
 def draw_start(plan: Plan) -> tuple[Packet, dict[str, Site]]:
@@ -29,9 +29,13 @@ def find_sites(first: Packet) -> dict[str, Site]:
     """Read the shapes of the base weights off a pair of factors.
 
     Args:
-        first: Layers with A (..., d_in) and B (..., d_out, r).
+        first: Layers with A (..., d_in) and B (..., d_out, r), or B0 (d_out, d_m).
     """
     return {
-        layer: Site(d_in=roles["A"].shape[-1], d_out=roles["B"].shape[-2])
+        layer: Site(d_in=roles["A"].shape[-1], d_out=_rows(roles))
         for layer, roles in first.layers.items()
     }
+
+
+def _rows(roles: Tensors) -> int:
+    return (roles["B"] if "B" in roles else roles["B0"]).shape[-2]

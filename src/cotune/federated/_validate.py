@@ -3,51 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Code = Literal["keys", "type", "dtype", "shape", "not-finite", "weight", "norm"]
-"""Why a reply is dropped, in one word for logs and counts.
-
-- keys: names are missing or too many.
-- type: a value that is no array, or whose bytes cannot be read as one.
-- dtype, shape: another one than asked for.
-- not-finite: NaN or infinity.
-- weight: not a number in (0, max_weight].
-- norm: longer than max_norm.
-"""
-
-_MAGIC = b"\x93NUMPY"
-# What numpy writes and no more. Its own reader would evaluate the header, and reserve
-# whatever memory the header asks for.
-_HEADER = re.compile(
-    r"\{'descr': '([<>|=]?[a-zA-Z]\d{0,2})', 'fortran_order': False, "
-    r"'shape': \(((?:\d{1,12}, ?)*\d{0,12})\), \} *\n"
-)
-_DTYPES = {"<f2": torch.float16, "<f4": torch.float32, "<f8": torch.float64}
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Why one reply is dropped.
-
-    Args:
-        code: The reason in one word.
-        text: The reason in one line: no value of the reply, no line break, under 300
-            characters. Safe for a log whatever the client sent.
-    """
-
-    code: Code
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.text}"
+from ._fault import Fault, show
+from ._npy import open_array
 
 
 @dataclass(frozen=True)
@@ -154,22 +117,20 @@ class ReplyCheck:
             if 0 < weight <= self.max_weight:
                 return None
         limit = f"{self.max_weight:.6g}"
-        return Fault(
-            "weight", f"must be a number in (0, {limit}], got {_show(weight)}."
-        )
+        return Fault("weight", f"must be a number in (0, {limit}], got {show(weight)}.")
 
     def _measure(
         self, name: str, value: object, shape: tuple[int, ...], before: Tensor | None
     ) -> float | Fault:
         """Return the squared length of one tensor, or its fault."""
-        where = _show(name)
+        where = show(name)
         if not isinstance(value, Tensor) or value.layout != torch.strided:
             kind = type(value).__name__[:40]
             return Fault("type", f"{where} must be a dense tensor, got {kind}.")
         if value.dtype != self.dtype:
             return Fault("dtype", f"{where} must be {self.dtype}, got {value.dtype}.")
         if tuple(value.shape) != shape:
-            got = _show(tuple(value.shape))
+            got = show(tuple(value.shape))
             return Fault("shape", f"{where} must have shape {shape}, got {got}.")
         length = _length(value)
         if not math.isfinite(length):
@@ -186,46 +147,6 @@ class ReplyCheck:
         return Fault("norm", f"length must be at most {limit}, got {length:.6g}.")
 
 
-def open_array(name: str, data: object, shape: tuple[int, ...]) -> Tensor | Fault:
-    """Read the bytes of ``numpy.save`` without copying, evaluating or trusting them.
-
-    Args:
-        name: What to call the array in a fault.
-        data: The bytes; anything at all.
-        shape: The shape that it must have.
-
-    Returns:
-        A view of the bytes, float16, float32 or float64; or a fault.
-    """
-    where = _show(name)
-    if not isinstance(data, bytes) or len(data) < 10 or data[:6] != _MAGIC:
-        return Fault("type", f"{where} must be the bytes of a numpy array.")
-    wide = 4 if data[6] > 1 else 2  # how many bytes hold the length, by version
-    start = 8 + wide
-    end = start + int.from_bytes(data[8:start], "little")
-    header = _HEADER.fullmatch(data[start : min(end, start + 1000)].decode("latin1"))
-    if header is None:
-        return Fault("type", f"{where} must be a plain array in C order.")
-    dtype = _DTYPES.get(header[1])
-    if dtype is None:
-        return Fault("dtype", f"{where} must hold floats, got {header[1]!r}.")
-    got = tuple(int(part) for part in header[2].split(",") if part.strip())
-    if got != shape:
-        return Fault("shape", f"{where} must have shape {shape}, got {_show(got)}.")
-    if len(data) - end != math.prod(shape) * dtype.itemsize:
-        return Fault("type", f"{where} must have the bytes that its shape needs.")
-    return _view(data, end, dtype).reshape(shape)
-
-
-def _view(data: bytes, start: int, dtype: torch.dtype) -> Tensor:
-    if start == len(data):
-        return torch.empty(0, dtype=dtype)
-    with warnings.catch_warnings():
-        # torch has no read-only tensors, and says so; nobody writes to this one.
-        warnings.filterwarnings("ignore", message=".*not writable.*")
-        return torch.frombuffer(data, dtype=dtype, offset=start)
-
-
 def _check_keys(found: object, shapes: Mapping[str, tuple[int, ...]]) -> Fault | None:
     if not isinstance(found, Mapping):
         kind = type(found).__name__[:40]
@@ -233,11 +154,11 @@ def _check_keys(found: object, shapes: Mapping[str, tuple[int, ...]]) -> Fault |
     missing = [name for name in shapes if name not in found]
     if missing:
         more = f" and {len(missing) - 1} more" * (len(missing) > 1)
-        return Fault("keys", f"must hold {_show(missing[0])}{more}, got none.")
+        return Fault("keys", f"must hold {show(missing[0])}{more}, got none.")
     if len(found) > len(shapes):
         odd = next(name for name in found if name not in shapes)
         count = len(found) - len(shapes)
-        return Fault("keys", f"must hold nothing else, got {count}: {_show(odd)}.")
+        return Fault("keys", f"must hold nothing else, got {count}: {show(odd)}.")
     return None
 
 
@@ -248,18 +169,3 @@ def _length(value: Tensor) -> float:
         return length
     # Squares of large float32 overflow; in float64 they cannot. Ten times slower.
     return float(torch.linalg.vector_norm(value.detach(), dtype=torch.float64))
-
-
-def _show(value: object) -> str:
-    """Show what a stranger sent: short, printable, and without running its code."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, int) and abs(value) > 10**18:
-        return "a huge number"
-    if isinstance(value, str):
-        return ascii(value[:80]) + "..." * (len(value) > 80)
-    if value is None or isinstance(value, int):
-        return str(value)
-    if isinstance(value, tuple) and all(type(part) is int for part in value):
-        return ascii(value[:8])[:80]
-    return type(value).__name__[:40]

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from ._calibrate import Calibrated, export_calibrated
     from ._compare import compare
     from ._comparison import Cell, Comparison
-    from ._federate import build_plan, federate
+    from ._deployed import build_deployed_server, build_node_app
+    from ._federate import build_plan, explain_federation, federate
     from ._open import OpenedBase, OpenedRun, open_base, open_run, read_run_recipe
     from ._override import override
     from ._paired import Difference, paired_difference
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ._recipe import Recipe
     from ._run import SeparateResult, count_trained, run_recipe, time_training
     from ._shape import build_shape
+    from ._submit import submit, write_app
     from ._tasks import list_recipe_tasks, load_recipe_tasks
 
 _PUBLIC = {
@@ -31,11 +33,14 @@ _PUBLIC = {
     "Recipe": "_recipe",
     "SeparateResult": "_run",
     "arm_of_method": "_arms",
+    "build_deployed_server": "_deployed",
+    "build_node_app": "_deployed",
     "build_plan": "_federate",
     "build_shape": "_shape",
     "check_recipe": "_read",
     "compare": "_compare",
     "count_trained": "_run",
+    "explain_federation": "_federate",
     "export_calibrated": "_calibrate",
     "federate": "_federate",
     "list_methods": "_arms",
@@ -50,7 +55,9 @@ _PUBLIC = {
     "read_recipe": "_read",
     "read_run_recipe": "_open",
     "run_recipe": "_run",
+    "submit": "_submit",
     "time_training": "_run",
+    "write_app": "_submit",
 }
 
 __all__ = [
@@ -64,11 +71,14 @@ __all__ = [
     "Recipe",
     "SeparateResult",
     "arm_of_method",
+    "build_deployed_server",
+    "build_node_app",
     "build_plan",
     "build_shape",
     "check_recipe",
     "compare",
     "count_trained",
+    "explain_federation",
     "export_calibrated",
     "federate",
     "list_methods",
@@ -83,7 +93,9 @@ __all__ = [
     "read_recipe",
     "read_run_recipe",
     "run_recipe",
+    "submit",
     "time_training",
+    "write_app",
 ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,11 +12,13 @@ from ..data import Task, TaskSpec
 from ..data._seed import make_generator
 from ._recipe import Recipe
 from ._record import write_recipe
+from ._shape import build_shape
 from ._tasks import list_recipe_tasks, load_recipe_tasks
 from ._whole import resolve_recipe, with_whole_paths
 
 if TYPE_CHECKING:
     from ..federated import Client, Engine, FederatedSpec, Plan, Watch
+    from ..federated._explain import Explanation
 
 _LOCAL = ("output_dir", "versions", "description", "data.root", "training.use_cpu")
 _MAY_CHANGE = (
@@ -119,7 +121,37 @@ def build_plan(recipe: Recipe) -> Plan:
         encode=recipe.data.encode,
         clients=clients,
         identity=describe_identity(recipe),
-        read_task=ReadTask(recipe),
+        read_task=ReadTask(recipe, specs),
+    )
+
+
+def explain_federation(recipe: Recipe) -> Explanation:
+    """Say what would leave each client. Only the base model's config is loaded.
+
+    Args:
+        recipe: Has a section ``federated``.
+
+    Returns:
+        Every array, bytes per round and in all, what stays, and the privacy tools.
+
+    Raises:
+        ConfigError: As :func:`build_plan`.
+    """
+    from ..federated._explain import explain
+    from ..federated._ownership import layers_of
+    from ..federated.aggregation import Site
+
+    plan = build_plan(recipe)
+    sites = {
+        name: Site(d_in=layer.in_features, d_out=layer.out_features)
+        for name, layer in layers_of(build_shape(recipe)).items()
+    }
+    return explain(
+        plan.method,
+        sites,
+        [client.rank for client in plan.trainers],
+        rounds=plan.spec.rounds,
+        per_round=plan.spec.clients_per_round,
     )
 
 
@@ -129,15 +161,24 @@ class ReadTask:
 
     Args:
         recipe: With this client's paths.
+        specs: What the recipe says of every task, by name.
     """
 
     recipe: Recipe
+    specs: Mapping[str, TaskSpec]
 
     def __call__(self, client: Client) -> Task:
         """Return the client's task; of one that is dealt out, its part of the rows."""
-        specs = list_recipe_tasks(self.recipe)
-        own = tuple(spec for spec in specs if spec.name == client.task)
-        data = self.recipe.data.model_copy(update={"folders": (), "tasks": own})
+        key = (self.recipe.model_dump_json(), client.name)
+        if key not in _ROWS:
+            while len(_ROWS) >= _MOST_ROWS:
+                _ROWS.pop(next(iter(_ROWS)))
+            _ROWS[key] = self._read(client)
+        return _ROWS[key]
+
+    def _read(self, client: Client) -> Task:
+        own = {"folders": (), "tasks": (self.specs[client.task],)}
+        data = self.recipe.data.model_copy(update=own)
         (task,) = load_recipe_tasks(self.recipe.model_copy(update={"data": data}))
         spec = self.recipe.federated
         if client.part is None or spec is None or spec.clients is None:
@@ -149,6 +190,11 @@ class ReadTask:
         labels = task.train["answer"]
         rows = deal.split.split(labels, deal.count, chance).rows[client.part]
         return replace(task, train=task.train.select(list(rows)))
+
+
+_MOST_ROWS = 16
+_ROWS: dict[tuple[str, str], Task] = {}
+"""Tasks of the last clients: a worker of a simulation meets them again every round."""
 
 
 def describe_identity(recipe: Recipe) -> dict[str, Any]:

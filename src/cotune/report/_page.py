@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -47,7 +48,7 @@ def build_page(runs: Sequence[Path]) -> str:
         runs: Run folders; several are shown side by side.
 
     Returns:
-        The page, about 5 MB, since it carries plotly.js.
+        The page, about 2 MB, since it carries plotly.js, compressed.
 
     Raises:
         ConfigError: A folder that is not of a run, a broken file, or no plotly.
@@ -83,16 +84,16 @@ def _render(title: str, sections: Mapping[str, Section]) -> str:
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
     )
     charts = _collect_charts(sections)
-    # Only these two scripts of ours run; nothing that a file slips in.
-    plotly = _safe_in_script(_read_plotly()) if charts else ""
+    plotly = _read_plotly() if charts else ""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return environment.get_template("page.html").render(
         title=title,
         sections=sections,
         charts=Markup(_as_script_json(charts)) if charts else "",
-        plotly=Markup(plotly),
+        plotly=_pack(plotly),
         script=Markup(script),
         style=Markup((_HERE / "page.css").read_text(encoding="utf-8")),
+        # Only these two scripts of ours run; nothing that a file slips in.
         policy=_write_policy([plotly, script]),
         version=version("cotune"),
         few_rows=_FEW_ROWS,
@@ -134,11 +135,10 @@ def _read_plotly() -> str:
     return get_plotlyjs()
 
 
-def _safe_in_script(code: str) -> str:
-    """Refuse code that would end its own script element."""
-    if "</script" in code.lower():
-        raise ConfigError("report: plotly.js must not hold '</script', got one.")
-    return code
+def _pack(code: str) -> str:
+    """Compress code for the page, whose own script unpacks it: 2 MB instead of 5."""
+    # No time in it, so that equal pages have equal bytes.
+    return base64.b64encode(gzip.compress(code.encode(), 9, mtime=0)).decode()
 
 
 def _write_policy(scripts: Sequence[str]) -> str:

@@ -47,6 +47,7 @@ def build_arguments(spec: TrainingSpec, folder: Path) -> TrainingArguments:
         ConfigError: ``arguments`` names a field that does not exist, that the section
             has itself, or that cotune sets.
     """
+    import torch
     from transformers import TrainingArguments
 
     known = {field.name for field in fields(TrainingArguments)}
@@ -71,6 +72,8 @@ def build_arguments(spec: TrainingSpec, folder: Path) -> TrainingArguments:
             "metric_for_best_model": _best_metric(spec),
             "greater_is_better": _higher_is_better(spec),
             "restore_callback_states_from_checkpoint": True,
+            # Without an accelerator there is nothing to pin for, and torch warns.
+            "dataloader_pin_memory": torch.accelerator.is_available(),
         }
         | spec.arguments
     )

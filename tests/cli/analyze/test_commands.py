@@ -7,8 +7,8 @@ import pytest
 
 from cotune import read_adapter
 from cotune.analysis import conflict, similarity
-from cotune.cli.analyze import _scorer
-from cotune.cli.analyze._scorer import task_gradients
+from cotune.cli.analyze import _gradients, _scorer
+from cotune.cli.analyze._gradients import task_gradients
 from cotune.recipes import open_run
 from cotune.training import choose_parts, score_task
 from recipes.small_world import call, run
@@ -273,3 +273,31 @@ def test_merging_refuses_runs_that_share_a_task(pair):
     result = call("analyze", "merging", *pair)
     assert result.exit_code == 2
     assert "every task must come once" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["conflict", "affinity"])
+def test_interrupted_gradients_go_on_task_by_task(
+    command, world, trained, tmp_path, monkeypatch
+):
+    whole = _gradients._sum_gradients
+    done = []
+
+    def stop_at_the_second(model, base, task, *rest):
+        done.append(task.name)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        return whole(model, base, task, *rest)
+
+    monkeypatch.setattr(_gradients, "_sum_gradients", stop_at_the_second)
+    about = trained if command == "conflict" else world / "recipe.yaml"
+    out = ("--rows", "4", "--out", tmp_path / "c.json")
+    stopped = call("analyze", command, about, *out)
+    assert stopped.exit_code == 130
+    assert "1 finished tasks" in stopped.stderr
+    assert not (tmp_path / "c.json").exists()
+    run("analyze", command, about, *out)
+    assert done == ["left", "right", "right"]
+    kept = read(tmp_path / "c.json")
+    monkeypatch.undo()
+    run("analyze", command, about, "--rows", "4", "--out", tmp_path / "new" / "c.json")
+    assert read(tmp_path / "new" / "c.json") == kept

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from cotune import ConfigError, read_adapter
-from cotune.cli.analyze._scorer import Scorer, put_factors, task_gradients
+from cotune.cli.analyze._gradients import task_gradients
+from cotune.cli.analyze._scorer import Scorer, put_factors
 from cotune.recipes import open_run
 from recipes.small_world import run
 

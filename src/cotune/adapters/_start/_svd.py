@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _WHOLE = 512
-"""Up to this side the full SVD takes some tens of milliseconds: it is not worth less."""
+"""Up to this side the full SVD takes some tens of milliseconds: hardly worth less."""
 
 
 def top_singular(

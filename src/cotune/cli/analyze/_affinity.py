@@ -44,21 +44,24 @@ def run_affinity(
         with show_progress("layers") as progress:
             found = affinity(adapters, rank=rank, groups=groups, progress=progress)
     else:
-        gradients = _gradients_at_start(what[0], rows, join_overrides(data, set_))
+        overrides = join_overrides(data, set_)
+        gradients = _gradients_at_start(what[0], rows, overrides, out)
         found = affinity_from_gradients(gradients, rank=rank, groups=groups)
     hand_out(found, out, plot)
     for line in found.advice():
         typer.echo(line)
 
 
-def _gradients_at_start(recipe: str, rows: int, overrides: Sequence[str]) -> Any:
+def _gradients_at_start(
+    recipe: str, rows: int, overrides: Sequence[str], out: Path | None
+) -> Any:
     """Return gradients of B of plain LoRA, whatever the method of the recipe."""
     import torch
 
     from ...adapters import CoTuneConfig
     from ...recipes import load_recipe_tasks, open_base, read_recipe
     from ...training import adapt
-    from ._scorer import task_gradients
+    from ._gradients import keep_beside, show_gradients, task_gradients
 
     read = read_recipe(recipe, overrides)
     tasks = load_recipe_tasks(read)
@@ -68,7 +71,10 @@ def _gradients_at_start(recipe: str, rows: int, overrides: Sequence[str]) -> Any
     config = CoTuneConfig(method="lora", **{name: asked[name] for name in shape})
     torch.manual_seed(read.training.seed)
     model = adapt(opened.base, config).eval()
-    with show_progress("gradients") as progress:
+    keep = None
+    if out is not None:
+        keep = keep_beside(out, tasks, rows, read.model_dump_json())
+    with show_gradients(keep) as progress:
         found = task_gradients(
             model,
             opened.base,
@@ -76,6 +82,7 @@ def _gradients_at_start(recipe: str, rows: int, overrides: Sequence[str]) -> Any
             factor="B",
             rows=rows,
             batch_size=read.evaluation.batch_size,
+            keep=keep,
             progress=progress,
         )
     return {

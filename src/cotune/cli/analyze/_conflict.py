@@ -8,8 +8,7 @@ import typer
 
 from .._options import RunArgument, SetOption
 from ._options import DataOption, FactorOption, OutOption, PlotOption
-from ._read import join_overrides, place_of
-from ._session import show_progress
+from ._read import adapter_digest, join_overrides, place_of
 from ._show_result import hand_out
 
 
@@ -27,7 +26,7 @@ def run_conflict(
     from ...adapters import explain_model
     from ...analysis import conflict
     from ...recipes import open_run
-    from ._scorer import task_gradients
+    from ._gradients import keep_beside, show_gradients, task_gradients
 
     opened = open_run(run, join_overrides(data, set_))
     lines = explain_model(opened.model)
@@ -37,7 +36,11 @@ def run_conflict(
             f"--factor: must be a factor that the tasks share, got {factor!r}. This "
             f"adapter shares {', '.join(shared) or 'none'}."
         )
-    with show_progress("gradients") as progress:
+    out = out or place_of(run, "conflict")
+    mark = adapter_digest(run / "adapter")
+    says = opened.recipe.model_dump_json()
+    keep = keep_beside(out, opened.tasks, rows, mark, says, factor)
+    with show_gradients(keep) as progress:
         gradients = task_gradients(
             opened.model,
             opened.base,
@@ -45,6 +48,7 @@ def run_conflict(
             factor=factor,
             rows=rows,
             batch_size=opened.recipe.evaluation.batch_size,
+            keep=keep,
             progress=progress,
         )
-    hand_out(conflict(gradients), out or place_of(run, "conflict"), plot)
+    hand_out(conflict(gradients), out, plot)

@@ -89,6 +89,19 @@ def read_all(paths: Sequence[Path]) -> dict[str, Adapter]:
     }
 
 
+def adapter_digest(folder: Path) -> str:
+    """Return a digest of the numbers of an adapter.
+
+    Args:
+        folder: Its folder.
+    """
+    import hashlib
+
+    from ..._adapter_file import WEIGHTS
+
+    return hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+
+
 def place_of(run: Path, name: str) -> Path:
     """Return where the report looks for an analysis of a run."""
     return run / "analysis" / f"{name}.json"

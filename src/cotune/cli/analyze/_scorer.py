@@ -12,8 +12,7 @@ from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..._adapter import Adapter
 from ..._adapter_file import WEIGHTS, write_adapter
@@ -22,11 +21,8 @@ from ..._errors import ConfigError
 if TYPE_CHECKING:
     from ...data import Task
     from ...recipes import OpenedRun
-    from ...training import Base
 
 ADAPTED = "base_model.model."
-IGNORED = -100
-"""Label of tokens without a loss, as in transformers."""
 
 
 class Scorer:
@@ -202,81 +198,6 @@ def put_factors(model: nn.Module, adapter: Adapter) -> None:
         weights = load_peft_weights(folder, device="cpu")
     found = set_peft_model_state_dict(model, weights)
     assert not found.unexpected_keys, found.unexpected_keys
-
-
-def task_gradients(
-    model: nn.Module,
-    base: Base,
-    tasks: Sequence[Task],
-    *,
-    factor: str,
-    rows: int,
-    batch_size: int,
-    progress: Any = None,
-) -> dict[str, dict[str, Tensor]]:
-    """Return every task's mean gradient on a factor, over its first training rows.
-
-    Args:
-        model: A model with a cotune adapter; its mode and numbers stay.
-        base: How rows become batches and losses.
-        tasks: The tasks.
-        factor: ``A`` or ``B``.
-        rows: Most rows per task.
-        batch_size: Rows per forward pass.
-        progress: Told after every task.
-
-    Returns:
-        Task -> layer -> gradient in fp32 on the CPU: (M, r, d_in) for A, (N, d_out, r)
-        for B.
-    """
-    from ...adapters import CollaborativeLayer
-
-    banks = {
-        name.removeprefix(ADAPTED): getattr(module, f"cotune_{factor}")["default"]
-        for name, module in model.named_modules()
-        if isinstance(module, CollaborativeLayer)
-    }
-    model.requires_grad_(False)
-    for bank in banks.values():
-        bank.requires_grad_(True)
-    found: dict[str, dict[str, Tensor]] = {}
-    for done, task in enumerate(tasks, start=1):
-        sums = _sum_gradients(model, base, task, list(banks.values()), rows, batch_size)
-        turned = [grad.mT if factor == "B" else grad for grad in sums]
-        found[task.name] = dict(zip(banks, turned, strict=True))
-        if progress is not None:
-            progress(done, len(tasks))
-    return found
-
-
-def _sum_gradients(
-    model: nn.Module,
-    base: Base,
-    task: Task,
-    banks: Sequence[nn.Parameter],
-    rows: int,
-    batch_size: int,
-) -> list[Tensor]:
-    encoded = base.encode(task)
-    encoded = [encoded[number] for number in range(min(rows, len(encoded)))]
-    device = banks[0].device
-    sums = [torch.zeros_like(bank, dtype=torch.float32) for bank in banks]
-    starts = range(0, len(encoded), batch_size)
-    batches = [base.collate(encoded[start : start + batch_size]) for start in starts]
-    items = sum(_count_answers(base, batch["labels"]) for batch in batches)
-    for batch in batches:
-        batch = {name: tensor.to(device) for name, tensor in batch.items()}
-        loss = base.loss(model, batch, items)
-        grads = torch.autograd.grad(loss, banks, allow_unused=True)
-        for total, grad in zip(sums, grads, strict=True):
-            if grad is not None:
-                total += grad
-    return [total.cpu() for total in sums]
-
-
-def _count_answers(base: Base, labels: Tensor) -> int:
-    """Count what the loss is a mean over: rows, or answer tokens."""
-    return len(labels) if base.counts_rows else int((labels != IGNORED).sum())
 
 
 def need_loss(loss: float | None) -> float:

@@ -76,12 +76,6 @@ class PrivateSteps:
         """Return the privacy spent so far, at the spec's delta."""
         return self.accountant.epsilon(self._spec.delta)
 
-    def planned(self, steps: int) -> Accountant:
-        """Return the account as it will be after so many more steps."""
-        account = Accountant.from_json(self.accountant.to_json())
-        self._count(account, steps)
-        return account
-
     def draw_rows(self) -> list[int]:
         """Draw the rows of one step, each by its own coin.
 
@@ -122,16 +116,10 @@ class PrivateSteps:
         self._optimizer.signal_skip_step(False)
         self._optimizer.step()
         self._optimizer.zero_grad()
-        self._count(self.accountant, 1)
-        return total / len(rows) if rows else float("nan")
-
-    def _count(self, account: Accountant, steps: int) -> None:
-        account.step(
-            noise_multiplier=self._spec.noise,
-            rate=self._rate,
-            sampling="poisson",
-            count=steps,
+        self.accountant.step(
+            noise_multiplier=self._spec.noise, rate=self._rate, sampling="poisson"
         )
+        return total / len(rows) if rows else float("nan")
 
     def _keep_gradients(self, rows: int) -> None:
         """Put the gradient where Opacus looks for it: (rows, *shape), 0 or 1 rows."""

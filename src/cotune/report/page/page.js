@@ -113,6 +113,16 @@
     });
   }
 
+  async function loadPlotly() {
+    const packed = atob(document.getElementById("plotly").textContent);
+    const bytes = Uint8Array.from(packed, (sign) => sign.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const script = document.createElement("script");
+    // Inline, so that it must be the one whose digest stands in the page's policy.
+    script.textContent = await new Response(stream).text();
+    document.head.append(script);
+  }
+
   async function drawAll() {
     for (const id of Object.keys(charts)) await draw(id);
     document.documentElement.dataset.drawn = String(Object.keys(charts).length);
@@ -122,44 +132,55 @@
     for (const id of Object.keys(charts)) draw(id);
   }
 
+  if (!("DecompressionStream" in window)) {
+    document.getElementById("old").hidden = false;
+    return;
+  }
+
   let waiting = 0;
   function later() {
     clearTimeout(waiting);
     waiting = setTimeout(redraw, 120);
   }
 
-  let before = innerWidth;
-  addEventListener("resize", () => {
-    // Phones fire it for the address bar too.
-    if (innerWidth === before || printing) return;
-    before = innerWidth;
-    later();
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", later);
-
-  function setPrinting(on) {
-    if (printing === on) return;
-    printing = on;
-    // Paper cannot be opened with a click: short tables are printed, long ones are not.
-    for (const details of document.querySelectorAll("details[data-few]")) {
-      if (on) details.dataset.was = String(details.open);
-      details.open = on || details.dataset.was === "true";
-    }
-    redraw();
-  }
-  addEventListener("beforeprint", () => setPrinting(true));
-  addEventListener("afterprint", () => setPrinting(false));
-  paper.addEventListener("change", (event) => setPrinting(event.matches));
-
-  for (const button of document.querySelectorAll("button[data-save]")) {
-    const id = button.dataset.save;
-    button.hidden = false;
-    button.addEventListener("click", () => {
-      const place = document.getElementById(id);
-      const { width, height } = place.getBoundingClientRect();
-      Plotly.downloadImage(place, { format: "svg", width, height, filename: id });
+  // Nothing can be redrawn before Plotly is there.
+  function listen() {
+    let before = innerWidth;
+    addEventListener("resize", () => {
+      // Phones fire it for the address bar too.
+      if (innerWidth === before || printing) return;
+      before = innerWidth;
+      later();
     });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", later);
+
+    function setPrinting(on) {
+      if (printing === on) return;
+      printing = on;
+      // Paper cannot be opened with a click: short tables are printed, long ones are not.
+      for (const details of document.querySelectorAll("details[data-few]")) {
+        if (on) details.dataset.was = String(details.open);
+        details.open = on || details.dataset.was === "true";
+      }
+      redraw();
+    }
+    addEventListener("beforeprint", () => setPrinting(true));
+    addEventListener("afterprint", () => setPrinting(false));
+    paper.addEventListener("change", (event) => setPrinting(event.matches));
+
+    for (const button of document.querySelectorAll("button[data-save]")) {
+      const id = button.dataset.save;
+      button.hidden = false;
+      button.addEventListener("click", () => {
+        const place = document.getElementById(id);
+        const { width, height } = place.getBoundingClientRect();
+        Plotly.downloadImage(place, { format: "svg", width, height, filename: id });
+      });
+    }
   }
 
-  drawAll();
+  loadPlotly().then(() => {
+    listen();
+    return drawAll();
+  });
 })();

@@ -1,0 +1,1 @@
+"""What a run carries to every party: a few lines, no rows, no paths."""

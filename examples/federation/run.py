@@ -1,0 +1,73 @@
+"""Run a recipe with one server and all its clients on this machine, as if on many.
+
+    python examples/federation/run.py RECIPE FOLDER
+
+Makes certificates and keys, starts a SuperLink, a proxy, and one SuperNode per client,
+all with TLS and node keys, runs the recipe, prints what the server says, and ends all
+that it started. Results lie in FOLDER/run; keys and logs beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from loopback import CONNECTION, Loopback
+
+from cotune.recipes import build_plan, read_recipe
+
+APP = Path(__file__).with_name("app")
+
+
+def run(recipe: Path, folder: Path, timeout: float = 3600.0) -> Path:
+    """Run a recipe in a federation on this machine.
+
+    Args:
+        recipe: With a section ``federated``. Its paths must be whole ones, since the
+            programs do not run where this one does.
+        folder: For keys, logs and results; new or empty.
+        timeout: Seconds that the run may take.
+
+    Returns:
+        The run folder of the server.
+    """
+    recipe, folder = recipe.resolve(), folder.resolve()
+    plan = build_plan(read_recipe(recipe))
+    nodes = {
+        client.name: {
+            "client": client.name,
+            "recipe": str(recipe),
+            "folder": str(folder / "clients" / client.name),
+        }
+        for client in plan.clients
+    }
+    result = folder / "run"
+    with Loopback(folder, nodes) as federation:
+        print(start_run(federation, recipe, result, timeout))
+    return result
+
+
+def start_run(
+    federation: Loopback,
+    recipe: Path,
+    result: Path,
+    timeout: float,
+    *,
+    resume: bool = False,
+) -> str:
+    """Hand a run to the server, and wait for its end.
+
+    Returns:
+        What the server's part printed.
+    """
+    config = f'recipe="{recipe}" folder="{result}" resume={str(resume).lower()}'
+    command = ("run", str(APP), CONNECTION, "--run-config", config, "--stream")
+    return federation.flwr(*command, timeout=timeout)
+
+
+if __name__ == "__main__":
+    parse = argparse.ArgumentParser(description=__doc__)
+    parse.add_argument("recipe", type=Path)
+    parse.add_argument("folder", type=Path)
+    args = parse.parse_args()
+    print(f"Results: {run(args.recipe, args.folder)}")

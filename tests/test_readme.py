@@ -1,0 +1,104 @@
+"""What the README promises in a line of code works as it stands there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import cotune
+from helpers import tiny_batch, tiny_model
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+CODE = re.compile(r"`([^`]+)`")
+
+
+def table_code() -> list[str]:
+    """Return the code of the table of needs, in its order."""
+    (table,) = re.findall(r"\n\| you want to.*?\n\n", README, flags=re.DOTALL)
+    lines = [line.split("|")[2] for line in table.strip().splitlines()[2:]]
+    return [code for line in lines for code in CODE.findall(line)]
+
+
+def shell_lines() -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    return [line for line in [*lines, *table_code()] if line.startswith("cotune ")]
+
+
+def run_line(code: str, names: dict[str, Any]) -> Any:
+    try:
+        return eval(compile(code, "README.md", "eval"), names)
+    except SyntaxError:
+        exec(compile(code, "README.md", "exec"), names)
+        return None
+
+
+@pytest.fixture
+def names(tmp_path, monkeypatch) -> dict[str, Any]:
+    """Return what a reader has at hand: a base, a batch, a trainer, some adapters."""
+    import peft
+    from transformers import Trainer, TrainingArguments
+
+    from cotune.operators.convert import recompress
+
+    monkeypatch.chdir(tmp_path)
+    base = tiny_model("llama")
+    trainer = Trainer(base, TrainingArguments(str(tmp_path / "t"), report_to="none"))
+    folders = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        config = peft.LoraConfig(
+            r=2, target_modules=["q_proj"], init_lora_weights=False
+        )
+        folders.append(tmp_path / f"lora{seed}")
+        peft.get_peft_model(tiny_model("llama"), config).save_pretrained(folders[-1])
+    update = cotune.read_adapter(folders[0]).update("model.layers.0.self_attn.q_proj")
+    exported = {name: getattr(cotune, name) for name in cotune.__all__}
+    return {
+        **exported,
+        "recompress": recompress,
+        "cotune": cotune,
+        "peft": peft,
+        "base": tiny_model("llama"),
+        "batch": tiny_batch("llama", samples=3),
+        "trainer": trainer,
+        "folders": folders,
+        "update": update,
+    }
+
+
+def test_every_line_of_the_table_runs_in_its_order(names) -> None:
+    done = 0
+    for code in table_code():
+        if code.startswith("cotune "):
+            continue
+        found = run_line(code, names)
+        if code.startswith("peft.get_peft_model"):
+            names["model"] = found
+        done += 1
+    assert done >= 10
+    assert names["model"].peft_config["default"].tasks == ["a", "b", "c"]
+    assert Path("out", "adapter_model.safetensors").is_file()
+
+
+@pytest.mark.parametrize("line", shell_lines())
+def test_every_command_and_option_is_there(line: str) -> None:
+    from typer.testing import CliRunner
+
+    from cotune.cli import app
+
+    words = shlex.split(line, comments=True)[1:]
+    shown = CliRunner().invoke(app, [words[0], "--help"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0, shown.output
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.output)
+    for option in (word for word in words if word.startswith("--")):
+        assert option in plain
+
+
+def test_the_commands_were_found() -> None:
+    assert len(shell_lines()) >= 6
