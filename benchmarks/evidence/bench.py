@@ -272,8 +272,8 @@ class Bench:
         return cells.place(recipe, self.cache)
 
     def _all(
-        self, jobs: Sequence[Recipe], work: Callable[[Recipe], object]
-    ) -> list[object]:
+        self, jobs: Sequence[Recipe], work: Callable[[Recipe], Any]
+    ) -> list[Any]:
         return cells.run_all(jobs, work, workers=self.workers, report=self.report)
 
 
@@ -296,6 +296,6 @@ def _need(validation: float | None) -> float:
 def _guess(task: Task) -> float:
     """Return what one answer to all, or none in particular, would score."""
     assert task.test is not None
-    usual, _ = Counter(row["answer"] for row in task.train).most_common(1)[0]
-    always = fmean(row["answer"] == usual for row in task.test)
-    return max(always, fmean(1 / len(row["options"]) for row in task.test))
+    usual, _ = Counter(task.train["answer"]).most_common(1)[0]
+    always = fmean(answer == usual for answer in task.test["answer"])
+    return max(always, fmean(1 / len(several) for several in task.test["options"]))

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from benchmarks.harness import SHAPES
 from cotune.federated._validate import Fault, ReplyCheck
 from cotune.federated.aggregation import (
     AGGREGATION,
@@ -27,8 +26,13 @@ from cotune.federated.aggregation import (
     count_numbers,
 )
 
-MODELS = ("minilm", "llama-1b", "llama-8b")
-_MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
+# Layers, width, width of the values. Not from the harness, which loads transformers:
+# that would be most of the time of a measurement.
+MODELS = {
+    "minilm": (6, 384, 384),
+    "llama-1b": (16, 2048, 512),
+    "llama-8b": (32, 4096, 1024),
+}
 SCALE = 2.0
 POOL = 4  # different replies; the rest are copies of these
 
@@ -81,13 +85,10 @@ class Measured:
 
 def sites_of(model: str) -> dict[str, Site]:
     """Return the query and value projections of a model."""
-    shape = {"num_key_value_heads": 12, **_MINILM} if model == "minilm" else None
-    shape = shape or SHAPES[model]
-    d = shape["hidden_size"]
-    values = d * shape["num_key_value_heads"] // shape["num_attention_heads"]
+    layers, d, values = MODELS[model]
     return {
         f"layers.{i}.{name}": Site(d_in=d, d_out=d_out)
-        for i in range(shape["num_hidden_layers"])
+        for i in range(layers)
         for name, d_out in (("q_proj", d), ("v_proj", values))
     }
 
@@ -139,9 +140,17 @@ def memory() -> int:
         return int(file.read().split()[1]) * resource.getpagesize()
 
 
+def forget_peak() -> None:
+    """Let the peak begin anew; `getrusage` would give that of whoever started us."""
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+
+
 def peak_memory() -> int:
-    """Return the highest memory that this process has had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Return the highest memory since :func:`forget_peak`, in bytes."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        (line,) = (line for line in file if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 def clients_of(setting: Setting) -> Iterator[list[str]]:
@@ -167,7 +176,8 @@ def measure(setting: Setting) -> Measured:
     spent: list[float] = []
     looked: list[float] = []
     early = late = 0
-    before, peak_before = memory(), peak_memory()
+    forget_peak()
+    before = memory()
     for number, clients in enumerate(clients_of(setting)):
         total = looking = 0.0
         opened = method.open(state, clients)
@@ -204,7 +214,7 @@ def measure(setting: Setting) -> Measured:
         check_seconds=looked[middle_round],
         bytes_up=4 * per_reply * setting.asked,
         arrays=len(shapes) * setting.asked,
-        peak=max(0, peak_memory() - max(before, peak_before)),
+        peak=peak_memory() - before,
         early=early - before,
         late=late - before,
         held=held,

@@ -16,8 +16,6 @@ from loopback import CONNECTION, Loopback
 
 from cotune.recipes import build_plan, read_recipe
 
-APP = Path(__file__).with_name("app")
-
 
 def run(recipe: Path, folder: Path, timeout: float = 3600.0) -> Path:
     """Run a recipe in a federation on this machine.
@@ -33,36 +31,21 @@ def run(recipe: Path, folder: Path, timeout: float = 3600.0) -> Path:
     """
     recipe, folder = recipe.resolve(), folder.resolve()
     plan = build_plan(read_recipe(recipe))
+    # What a party says at home: who it is, its own copy of the recipe, and where it
+    # keeps what never leaves it.
     nodes = {
         client.name: {
             "client": client.name,
             "recipe": str(recipe),
-            "folder": str(folder / "clients" / client.name),
+            "state": str(folder / "clients" / client.name),
         }
         for client in plan.clients
     }
     result = folder / "run"
     with Loopback(folder, nodes) as federation:
-        print(start_run(federation, recipe, result, timeout))
+        command = ["cotune", "federate", str(recipe), "--superlink", CONNECTION]
+        print(federation.run([*command, "--set", f"output_dir={result}"], timeout))
     return result
-
-
-def start_run(
-    federation: Loopback,
-    recipe: Path,
-    result: Path,
-    timeout: float,
-    *,
-    resume: bool = False,
-) -> str:
-    """Hand a run to the server, and wait for its end.
-
-    Returns:
-        What the server's part printed.
-    """
-    config = f'recipe="{recipe}" folder="{result}" resume={str(resume).lower()}'
-    command = ("run", str(APP), CONNECTION, "--run-config", config, "--stream")
-    return federation.flwr(*command, timeout=timeout)
 
 
 if __name__ == "__main__":

@@ -74,11 +74,11 @@ def run_local(
     recipe: Any, *, resume: bool = False, tamper: Tamper | None = None
 ) -> Path:
     """Run in this process, with replies changed on their way if asked."""
-    from cotune.federated._client import build_client_app
-    from cotune.federated._local import run_local as run
-    from cotune.federated._quiet import silenced
-    from cotune.federated._run import SimulatedHouses
-    from cotune.federated._server import build_server_app
+    from cotune.federated.client._app import build_client_app
+    from cotune.federated.engines._local import run_local as run
+    from cotune.federated.engines._quiet import silenced
+    from cotune.federated.engines._run import SimulatedHouses
+    from cotune.federated.server._rounds import build_server_app
     from cotune.recipes import build_plan
 
     plan, folder = build_plan(recipe), Path(recipe.output_dir)

@@ -1,7 +1,5 @@
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,9 +13,7 @@ from cotune.federated._checkpoint import (
     save_checkpoint,
 )
 from cotune.federated.aggregation import AGGREGATION, Packet
-
-sys.path.insert(0, str(Path(__file__).parent))
-from killing import kill_while_it_saves
+from federated.killing import kill_while_it_saves
 
 RECIPE = {"method": "alora", "federated": {"clients": 3, "ranks": [8, 4, 2]}}
 

@@ -124,7 +124,7 @@ def test_a_deployment_computes_what_a_simulation_does(clients_world, tmp_path):
     )
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
     deployed = run.run(tmp_path / "recipe.yaml", tmp_path / "deployed", timeout=500)
-    # In a process of its own: Ray's workers could not import what pytest has rewritten.
+    # In a process of its own: inside pytest, Ray's workers get the checked functions.
     command = [
         sys.executable,
         "-m",

@@ -148,3 +148,18 @@ def test_the_shared_pair_of_a_dual_adapter_stays_while_its_own_is_trained():
         A = layer.factor("A", ADAPTER)
         name = next(n for n, x in layers_of(model).items() if x is layer)
         assert torch.equal(A[0], before.layers[name]["A"])
+
+
+@pytest.mark.parametrize(
+    ("method", "aggregation"), [("alora", "fed-alora"), ("colora", "colora")]
+)
+def test_the_table_of_methods_and_the_aggregator_name_the_same_owners(
+    method, aggregation
+):
+    from cotune.adapters import METHODS
+
+    owners = METHODS[method].owners
+    shared = {role for role, owner in owners.items() if owner == "shared"}
+    assert shared == set(AGGREGATION[aggregation].shared)
+    private = set(AGGREGATION[aggregation].private)
+    assert private <= {role for role, owner in owners.items() if owner == "private"}

@@ -1,9 +1,10 @@
 import json
 
 import pytest
-from benchmarks.federated.measure import Setting, measure
+from benchmarks.federated.measure import MODELS, Setting, measure
 from benchmarks.federated.run import extrapolate, fit, settings
 from benchmarks.federated.tables import PAGE, RECORD, TABLES, fill, size, span
+from benchmarks.harness import SHAPES
 
 RECORDED = json.loads(RECORD.read_text(encoding="utf-8"))
 
@@ -61,6 +62,14 @@ def test_every_table_has_lines_of_one_width(name):
     heading, *lines = TABLES[name](RECORDED)
     assert lines
     assert {len(line) for line in lines} == {len(heading)}
+
+
+@pytest.mark.parametrize("model", ["llama-1b", "llama-8b"])
+def test_models_are_those_of_the_other_benchmarks(model):
+    shape = SHAPES[model]
+    share = shape["num_key_value_heads"] / shape["num_attention_heads"]
+    width = shape["hidden_size"]
+    assert MODELS[model] == (shape["num_hidden_layers"], width, width * share)
 
 
 def test_sizes_and_times_are_short():

@@ -1,5 +1,4 @@
 import stat
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,7 @@ from hypothesis import strategies as st
 
 from cotune._errors import ConfigError
 from cotune.federated._store import PrivateStore
-
-sys.path.insert(0, str(Path(__file__).parent))
-from killing import kill_while_it_saves
+from federated.killing import kill_while_it_saves
 
 
 def tensors(value: float):

@@ -37,13 +37,17 @@ class RoundsBar:
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeElapsedColumn as Elapsed
+        from rich.table import Column
 
+        # The states get what is left of the line, and never push the rest away.
+        rest = Column(ratio=1, no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=16),
-            MofNCompleteColumn(),
-            Elapsed(),
-            TextColumn("{task.fields[state]}", markup=False),
+            TextColumn("{task.description}", table_column=Column(min_width=9)),
+            BarColumn(12, table_column=Column(min_width=12)),
+            MofNCompleteColumn(table_column=Column(min_width=5)),
+            Elapsed(table_column=Column(min_width=7)),
+            TextColumn("{task.fields[state]}", markup=False, table_column=rest),
+            expand=True,
         )
         self._bar: Any = None
         self._states: dict[str, str] = {}

@@ -1,8 +1,9 @@
 """Training together without data leaving its owner.
 
-``aggregation`` holds what a server does with what the clients send: pure functions.
-Around it: whose each tensor is (``_ownership``), what travels (``_wire``), the client
-(``_client``, ``_member``), the server (``_server``), and ways to run both.
+Read it in this order: whose is which tensor (``_ownership``), what travels (``_wire``),
+what happens in the house of a client (``client``), what the server does with what it
+gets (``server``; the mathematics is in ``aggregation``, as pure functions), how both
+are run (``engines``), and noise (``privacy``).
 
 Everything is imported on first use: Flower takes seconds.
 """
@@ -13,25 +14,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._client import build_client_app
-    from ._events import Watch
-    from ._house import House
     from ._plan import Client, Plan
-    from ._run import Engine, run_plan
-    from ._server import build_server_app, run_server
     from ._spec import FederatedSpec
+    from .client._app import build_client_app
+    from .client._house import House
+    from .engines._run import Engine, run_plan
+    from .server._events import Watch
+    from .server._rounds import build_server_app, run_server
 
 _PUBLIC = {
     "Client": "_plan",
-    "Engine": "_run",
+    "Engine": "engines._run",
     "FederatedSpec": "_spec",
-    "House": "_house",
+    "House": "client._house",
     "Plan": "_plan",
-    "Watch": "_events",
-    "build_client_app": "_client",
-    "build_server_app": "_server",
-    "run_plan": "_run",
-    "run_server": "_server",
+    "Watch": "server._events",
+    "build_client_app": "client._app",
+    "build_server_app": "server._rounds",
+    "run_plan": "engines._run",
+    "run_server": "server._rounds",
 }
 
 __all__ = [

@@ -16,6 +16,7 @@ from ._record import write_recipe
 from ._whole import with_whole_paths
 
 PACKAGE = "cotune_federation"
+_COMMAND = (str(Path(sys.executable).parent / "flwr"),)
 CONNECTION = "cotune"
 
 _PROJECT = f"""\
@@ -106,7 +107,7 @@ def submit(
     Raises:
         ConfigError: Faults of the recipe, or Flower refuses the run.
     """
-    from ..federated._quiet import SILENCE
+    from ..federated.engines._quiet import SILENCE
 
     with TemporaryDirectory(prefix="cotune-") as folder:
         app = write_app(recipe, Path(folder) / PACKAGE)
@@ -114,8 +115,7 @@ def submit(
         if ":" in superlink:
             environment["FLWR_HOME"] = str(_write_home(Path(folder), superlink))
             superlink = CONNECTION
-        command = [str(Path(sys.executable).parent / "flwr"), "run", str(app)]
-        command += [superlink, "--stream"]
+        command = [*_COMMAND, "run", str(app), superlink, "--stream"]
         command += ["--run-config", "resume=true"] if resume else []
         _follow(command, environment, say)
     return Path(with_whole_paths(recipe).output_dir)

@@ -43,7 +43,7 @@ def _blocks(found: Found) -> list[Block]:
     for arm, chosen in arms.items():
         columns = [[cell["scores"][task] for cell in chosen] for task in base]
         groups[arm] = [fmean(column) for column in columns]
-        spread[arm] = [pstdev(column) for column in columns]
+        spread[arm] = [_spread(column) for column in columns]
     means = [_mean_scores(chosen) for chosen in arms.values()]
     everywhere = bar_chart(
         "Mean score per method",
@@ -52,7 +52,7 @@ def _blocks(found: Found) -> list[Block]:
         {"Mean score": [fmean(base.values()), *(fmean(mean) for mean in means)]},
         of="Method",
         unit=f"mean {found.get('metric', 'score')} over tasks",
-        spread={"Mean score": [None, *(pstdev(mean) for mean in means)]},
+        spread={"Mean score": [None, *map(_spread, means)]},
     )
     per_task = bar_chart(
         "Score per task and method",
@@ -72,14 +72,17 @@ def _chosen(arm: Found) -> Sequence[Cell]:
     return arm["chosen"]
 
 
+def _spread(scores: Sequence[float]) -> float | None:
+    """Return the deviation over the seeds; one seed has none."""
+    return pstdev(scores) if len(scores) > 1 else None
+
+
 def _mean_scores(chosen: Sequence[Cell]) -> list[float]:
     return [fmean(cell["scores"].values()) for cell in chosen]
 
 
 def _rates(cells: Sequence[Cell], arms: Sequence[str]) -> list[Block]:
     rates = sorted({cell["learning_rate"] for cell in cells})
-    if len(rates) < 2:
-        return []
     lines = {
         arm: [
             (rate, fmean(found))
@@ -88,6 +91,8 @@ def _rates(cells: Sequence[Cell], arms: Sequence[str]) -> list[Block]:
         ]
         for arm in arms
     }
+    if all(len(points) < 2 for points in lines.values()):
+        return []
     chart = line_chart(
         "Validation score per learning rate",
         "Lines of the mean validation score over the learning rates, one per method.",
@@ -95,7 +100,9 @@ def _rates(cells: Sequence[Cell], arms: Sequence[str]) -> list[Block]:
         x="learning rate",
         y="mean validation score",
     )
-    chart.layout["xaxis"].update(type="log")
+    # The rates themselves: ticks of a log axis would be single digits.
+    ticks = [f"{rate:g}" for rate in rates]
+    chart.layout["xaxis"].update(type="log", tickvals=rates, ticktext=ticks)
     return [chart]
 
 
@@ -113,7 +120,7 @@ def _costs(arms: Mapping[str, Sequence[Cell]]) -> Table:
             arm,
             ", ".join(f"{cell['learning_rate']:g}" for cell in chosen),
             fmean(_mean_scores(chosen)),
-            pstdev(_mean_scores(chosen)),
+            _spread(_mean_scores(chosen)),
             len(chosen),
             round(fmean(cell["parameters"] for cell in chosen)),
             fmean(cell["seconds"] for cell in chosen),

@@ -1,0 +1,1 @@
+"""The server: rounds over messages, whatever clients do."""
