@@ -271,9 +271,7 @@ class Bench:
         recipe = check_recipe(override(common.model_dump(mode="json"), changes))
         return cells.place(recipe, self.cache)
 
-    def _all(
-        self, jobs: Sequence[Recipe], work: Callable[[Recipe], Any]
-    ) -> list[Any]:
+    def _all(self, jobs: Sequence[Recipe], work: Callable[[Recipe], Any]) -> list[Any]:
         return cells.run_all(jobs, work, workers=self.workers, report=self.report)
 
 

@@ -91,6 +91,7 @@ def _ledger(lines: Sequence[Line]) -> Section:
             line.config["claim"],
             line.config["paper"].strip(),
             _summarise(line),
+            _where(line),
             line.verdict,
             line.why or "-",
         ]
@@ -101,7 +102,7 @@ def _ledger(lines: Sequence[Line]) -> Section:
         "if some do, and does not hold here if none does. Intervals are 95 % bootstrap "
         "intervals of paired differences."
     )
-    columns = ["line", "claim", "paper", "here", "verdict", "why"]
+    columns = ["line", "claim", "paper", "here", "run on", "verdict", "why"]
     return Section("Ledger", lead, [Table("All lines", columns, rows)])
 
 
@@ -116,6 +117,19 @@ def _summarise(line: Line) -> str:
     number = f"{value} ({interval})" if first.rule else f"{gap} ({interval})"
     several = f"{held} of {len(counted)} hold; " if len(counted) > 1 else ""
     return f"{several}{first.what}: {number}"
+
+
+def _where(line: Line) -> str:
+    """Say which model and which profile."""
+    if line.record is None:
+        return "-"
+    models = _models(line) or "no pre-trained model"
+    return f"{models}; {line.record['profile']}"
+
+
+def _models(line: Line) -> str:
+    assert line.record is not None
+    return ", ".join(dict.fromkeys(one["model"] for one in line.record["settings"]))
 
 
 def _tables(line: Line) -> Iterator[Table]:
@@ -138,12 +152,11 @@ def _describe(line: Line) -> list[list[str]]:
     assert record is not None
     hardware = record["hardware"]
     versions = ", ".join(f"{k} {v}" for k, v in hardware["versions"].items())
-    models = dict.fromkeys(one["model"] for one in record["settings"])
     minutes = record["seconds"] / 60
     return [
         ["how", line.config["here"].strip()],
         ["command", command_of(line.name, record["profile"])],
-        ["base model", ", ".join(models) or "none"],
+        ["base model", _models(line) or "none"],
         ["profile", record["profile"]],
         ["seeds", _seeds(line)],
         ["learning rates", _rates(line)],

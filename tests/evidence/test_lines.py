@@ -39,8 +39,6 @@ def test_a_line_can_be_run_or_says_why_not(name: str) -> None:
 @pytest.mark.parametrize("line", read_lines(), ids=lambda line: line.name)
 def test_a_sentence_on_a_result_has_no_figure_of_its_own(line) -> None:
     assert not re.search(r"\d*\.\d|\d\s*%", line.why)
-    if line.record is not None:
-        assert isinstance(line.why, str)
 
 
 @pytest.mark.parametrize("line", read_lines(), ids=lambda line: line.name)

@@ -50,7 +50,7 @@ def test_every_line_stands_in_the_ledger_also_those_not_run() -> None:
     assert [row[0] for row in rows] == list(LINES)
     empty = [Line(line.name, line.config, None) for line in lines]
     rows = build_sections(empty)["ledger"].blocks[0].rows
-    assert {row[4] for row in rows} == {"not run yet"}
+    assert {row[5] for row in rows} == {"not run yet"}
 
 
 def test_a_line_that_was_run_shows_its_command_and_every_part() -> None:

@@ -1,12 +1,17 @@
 """The world of three clients, made once."""
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cotune.federated.engines._quiet import SILENCE
 from federated.small_federation import write_federation
+
+# Before any test imports Flower, which reads these once.
+os.environ.update(SILENCE)
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,14 @@ def measure(bench: Bench) -> Measured:
                 changes=[f"data.limits.train_rows={rows}"],
             )
             where = f"{setting}, {rows} rows per task"
+            # The first only says whether there is anything to explain: that is L1.
             parts += [
-                runs.part(f"{where}: CoLA - {rival.name}", cola, rival.name)
+                runs.part(
+                    f"{where}: CoLA - {rival.name}",
+                    cola,
+                    rival.name,
+                    counts=rival is arms.PISSA_RATES,
+                )
                 for rival in (arms.PISSA, arms.PISSA_RATES)
             ]
             parts += [

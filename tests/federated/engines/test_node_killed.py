@@ -51,7 +51,7 @@ def kill_when_asked(run: Path, process, said: list) -> None:
 
 
 @pytest.mark.slow
-def test_a_node_that_is_killed_is_late_and_the_rest_goes_on(
+def test_a_node_that_is_killed_is_dropped_and_the_rest_goes_on(
     clients_world, tmp_path, monkeypatch
 ):
     def lose(order, reply):
@@ -76,7 +76,9 @@ def test_a_node_that_is_killed_is_late_and_the_rest_goes_on(
         killer.join()
     assert said == ["killed"]
     (entry,) = read_json(run / "rounds.json")
-    assert entry["dropped"] == {VICTIM: "late"}
+    # Flower says that the node is gone, or the time is up before it does.
+    assert list(entry["dropped"]) == [VICTIM]
+    assert entry["dropped"][VICTIM].startswith(("lost", "late"))
     expected, found = shared(local), shared(run)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert events(run)[-1]["event"] == "done"
