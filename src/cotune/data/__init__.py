@@ -8,6 +8,7 @@ from ._faults import RowError, RowFault
 from ._load import LeakageWarning, Task, load_tasks
 from ._metrics import METRICS, Metric
 from ._mixture import MIXTURES, MixtureSpec
+from ._partition import PARTITIONS, Partition, PartitionSpec, partition
 from ._readers import READERS, RawRow
 from ._rows import FieldSpec
 from ._sampler import MixtureSampler
@@ -39,6 +40,7 @@ __all__ = [
     "IGNORED",
     "METRICS",
     "MIXTURES",
+    "PARTITIONS",
     "READERS",
     "Batch",
     "Collator",
@@ -53,6 +55,8 @@ __all__ = [
     "MixtureSampler",
     "MixtureSpec",
     "Padding",
+    "Partition",
+    "PartitionSpec",
     "RawRow",
     "RowError",
     "RowFault",
@@ -72,4 +76,5 @@ __all__ = [
     "load_data",
     "load_tasks",
     "make_generator",
+    "partition",
 ]

@@ -60,16 +60,32 @@ def load_kept(plan: Plan, store: PrivateStore, base: int) -> Kept:
     Raises:
         StateLost: It is not there, or cannot be read.
     """
+    account = _load_account(plan, store)
     if base == 0 or not keeps_anything(plan):
-        return Kept()
-    try:
-        tensors = store.load(base)
-    except ConfigError as error:
-        raise StateLost(str(error)) from error
-    account = json.loads(bytes(tensors.pop(_ACCOUNT).tolist()))
+        return Kept(account=account)
+    tensors = _read(store, base)
+    del tensors[_ACCOUNT]
     folds, private = unpack_folds(tensors)
     private = private if plan.spec.private_state == "keep" else {}
     return Kept(private, folds, account)
+
+
+def _load_account(plan: Plan, store: PrivateStore) -> list[dict[str, Any]]:
+    """Return all that was spent: of the newest version, whatever an order builds on.
+
+    A reply that the server dropped was seen by it all the same, so its cost stays.
+    """
+    if plan.spec.privacy.local is None or not store.rounds():
+        return []
+    tensors = _read(store, max(store.rounds()))
+    return json.loads(bytes(tensors[_ACCOUNT].tolist()))
+
+
+def _read(store: PrivateStore, round: int) -> dict[str, Tensor]:
+    try:
+        return store.load(round)
+    except ConfigError as error:
+        raise StateLost(str(error)) from error
 
 
 def keep(plan: Plan, store: PrivateStore, round: int, base: int, kept: Kept) -> None:

@@ -76,7 +76,7 @@ def carry_out(order: Order, house: House) -> Outcome:
         folds = _take_in(model, order, house, kept)
         with folded(model, folds):
             _place(model, plan)
-            numbers, account = _work(order, plan, base, model, task, kept)
+            numbers, account = _work(order, house, base, model, task, kept)
             if order.todo == "score":
                 write_personal(model, folds, store.folder / "adapter")
             else:
@@ -117,9 +117,10 @@ def _take_in(model: PeftModel, order: Order, house: House, kept: Kept) -> Folds:
 
 
 def _work(
-    order: Order, plan: Plan, base: Base, model: PeftModel, task: Task, kept: Kept
+    order: Order, house: House, base: Base, model: PeftModel, task: Task, kept: Kept
 ) -> tuple[dict[str, float], Account]:
     """Score what came in, train, score what came out; return the privacy spent too."""
+    plan = house.plan
     numbers: dict[str, float] = {}
     account = kept.account
     if order.score:
@@ -131,7 +132,9 @@ def _work(
     if privacy is None:
         train_locally(base, model, task, spec)
     else:
-        account, epsilon = train_privately(base, model, task, spec, privacy, account)
+        account, epsilon = train_privately(
+            base, model, task, spec, privacy, account, name=house.client.name
+        )
         numbers["epsilon"] = epsilon
     if order.score:
         numbers |= _score(SCORES[1], plan, base, model, task)

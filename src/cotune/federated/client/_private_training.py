@@ -24,6 +24,8 @@ def train_privately(
     spec: TrainingSpec,
     privacy: LocalSpec,
     account: Account,
+    *,
+    name: str,
 ) -> tuple[Account, float]:
     """Train with AdamW at a constant rate, and count what it costs.
 
@@ -35,6 +37,7 @@ def train_privately(
             batch size is a mean: rows are chosen by coins.
         privacy: Clipping and noise.
         account: Of the rounds before.
+        name: The client's; noise from a seed must differ between clients of one task.
 
     Returns:
         The account with this round, and epsilon so far.
@@ -52,7 +55,7 @@ def train_privately(
         privacy,
         rows=len(rows),
         rows_per_step=size,
-        generator=make_generator(spec.seed, "private", task.name),
+        generator=make_generator(spec.seed, "private", name),
         accountant=Accountant.from_json([*account]),
     )
     device = trained[0].device

@@ -1,0 +1,1 @@
+"""How well do clients do, by what they share?"""
