@@ -91,7 +91,10 @@ class Loopback:
 
     def environment(self, home: Path) -> dict[str, str]:
         """Return the environment of a silent Flower program with a home of its own."""
-        return {**os.environ, **QUIET, "FLWR_HOME": str(home)}
+        # Flower starts further commands by name: let it find those of this Python.
+        beside = str(Path(sys.executable).parent)
+        path = os.pathsep.join([beside, os.environ.get("PATH", os.defpath)])
+        return {**os.environ, **QUIET, "FLWR_HOME": str(home), "PATH": path}
 
     def flwr(self, *words: str, timeout: float = 600) -> str:
         """Run the ``flwr`` command as whoever operates the server.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import fmean
 
@@ -29,7 +30,7 @@ def measure(bench: Bench) -> Measured:
                 one.part(f"{where}, {kind}: together - alone", COLORA.name, SEPARATE)
                 for kind, one in runs.items()
             ]
-            parts += _compare(where, {k: _gains(one) for k, one in runs.items()})
+            parts += _compare(where, runs)
             found = [_points(kind, one) for kind, one in runs.items()]
             by_seed = [
                 [p for one in group for p in one] for group in zip(*found, strict=True)
@@ -53,11 +54,19 @@ def _gains(runs: Runs) -> list[float]:
     return [one - other for one, other in zip(ours, alone, strict=True)]
 
 
-def _compare(where: str, gains: dict[str, list[float]]) -> list[Part]:
+def _compare(where: str, runs: Mapping[str, Runs]) -> list[Part]:
     """Compare the gains of more alike users with those of the least alike."""
-    *alike, last = gains
+    *alike, last = runs
+    least = _gains(runs[last])
     return [
-        part_of(f"{where}, gain: {kind} - {last}", gains[kind], gains[last])
+        part_of(
+            f"{where}, gain: {kind} - {last}",
+            _gains(runs[kind]),
+            least,
+            at_chance=any(
+                runs[one].is_at_chance(COLORA.name, SEPARATE) for one in (kind, last)
+            ),
+        )
         for kind in alike
     ]
 
