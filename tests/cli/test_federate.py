@@ -8,6 +8,8 @@ import yaml
 from federated.small_federation import values, write_federation
 from recipes.small_world import call, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):

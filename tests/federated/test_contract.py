@@ -16,6 +16,8 @@ from federated.small_federation import (
     shared,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=list(AGGREGATION))
 def name(request):

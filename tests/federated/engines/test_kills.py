@@ -56,6 +56,7 @@ def test_a_worker_that_is_killed_is_started_again_and_nothing_is_lost(
     assert "ray" not in left and "flower" not in left
 
 
+@pytest.mark.slow
 def test_who_is_lost_every_time_is_dropped_and_the_run_goes_on(
     clients_world, tmp_path, monkeypatch
 ):

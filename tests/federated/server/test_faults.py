@@ -17,6 +17,8 @@ from federated.small_federation import (
     shared,
 )
 
+pytestmark = pytest.mark.slow
+
 BAD = "eve"
 SHORT = {"rounds": 1, "timeout": 1.0, "score_every": 0}
 

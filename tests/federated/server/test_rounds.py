@@ -18,6 +18,8 @@ from federated.small_federation import (
     values,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def same(one, two):
     return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
