@@ -51,8 +51,11 @@ def one_run(name: str, method: str, steps: int, folder: Path) -> dict[str, float
     data = DataSpec(root=str(folder / "tasks"), folders=(".",))
     tasks = load_data(data)
     fields = {"r": 8, "lora_alpha": 16, "target_modules": "all-linear"}
-    ours = method != "peft"
-    adapter = CoTuneConfig(method=method, **fields) if ours else LoraConfig(**fields)
+    if method == "peft":
+        adapter = LoraConfig(**fields)
+    else:
+        names = [task.name for task in tasks]
+        adapter = CoTuneConfig(method=method, tasks=names, **fields)
     spec = {k: v.format(folder=folder) for k, v in BASES[name].items()}
     result = run_training(
         BaseSpec(**spec),

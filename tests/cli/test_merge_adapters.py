@@ -12,6 +12,8 @@ from cotune._adapter import Adapter, LowRank, plain_factors
 from cotune.operators.merge import MERGE, merge_adapters, options_of
 from recipes.small_world import call, run
 
+pytestmark = pytest.mark.slow
+
 LAYERS = [f"model.layers.{n}.self_attn.{k}_proj" for n in range(2) for k in "qv"]
 OTHER_OPTIONS = {
     "fuse": {},

@@ -13,6 +13,8 @@ from cotune.recipes import open_run
 from cotune.training import choose_parts, score_task
 from recipes.small_world import call, run
 
+pytestmark = pytest.mark.slow
+
 
 def train(world, name, *changes) -> Path:
     folder = world / name
