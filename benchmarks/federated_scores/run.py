@@ -107,9 +107,11 @@ def main() -> None:
     parse.add_argument("--root", default=root, help="where natural_instructions/ is")
     parse.add_argument("--work", type=Path, default=Path("runs/federated_scores"))
     parse.add_argument("--workers", type=int, default=1)
+    parse.add_argument("--seeds", type=int, nargs="+", default=config["seeds"])
     parse.add_argument("--out", type=Path, default=HERE / "results" / "minilm.json")
     args = parse.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    config["seeds"] = args.seeds
     runs = list_runs(config)
     jobs = []
     for run in runs:
