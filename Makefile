@@ -12,8 +12,8 @@ demo: $(VENV)/.demo  ## Set up, then show the point of the project on the embedd
 test: $(VENV)/.develop check docs  ## Set up, then every check, slow ones too
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-quick: $(VENV)/.develop  ## The tests that take no more than a few seconds each
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
+quick: $(VENV)/.develop  ## The short tests, without the check of shapes and types at run time
+	COTUNE_CHECK_TYPES=0 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal -m "not slow"
 
 check: $(VENV)/.develop  ## Format, lint, types
 	$(BIN)/ruff format --check .

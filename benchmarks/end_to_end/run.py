@@ -104,6 +104,10 @@ def main() -> None:
                 for method in ("peft", *METHODS):
                     run = fresh(name, method, args.steps, folder)
                     runs.setdefault(method, []).append(run)
+            rows = [run["rows"] for run in runs["peft"]]
+            figures.append(
+                figure(f"{name}, PEFT LoRA: rows per second, absolute", rows)
+            )
             for method in METHODS:
                 pairs = list(zip(runs[method], runs["peft"], strict=True))
                 speed = [ours["rows"] / theirs["rows"] for ours, theirs in pairs]

@@ -6,6 +6,7 @@ same options. Needs flwr 1.40 or later, which speaks HTTP on one port.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -39,6 +40,9 @@ class Loopback:
         start_within: Seconds that the server has to come up.
         proxied: Whether nodes go through ``fleet_proxy.py``, as from another machine.
 
+    Attributes:
+        numbers: Name of every node -> its number, which belongs to its key.
+
     Example:
         >>> with Loopback(Path("fed"), {"ann": {}, "bob": {}}) as federation:
         ...     federation.flwr("run", "app", CONNECTION, "--stream")
@@ -50,6 +54,7 @@ class Loopback:
     proxied: bool = True
     port: int = field(default_factory=lambda: free_ports(1)[0])
     fleet_port: int = field(default_factory=lambda: free_ports(1)[0])
+    numbers: dict[str, int] = field(default_factory=dict, init=False)
     _started: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
@@ -74,7 +79,7 @@ class Loopback:
                 self._start_proxy()
             for name in self.nodes:
                 _, public = make_node_key(self.folder / "keys", name)
-                self.flwr("supernode", "register", str(public), CONNECTION)
+                self.numbers[name] = self._register(public)
                 self.start_node(name, self.folder / "keys" / f"{name}.key")
         except BaseException:
             self.stop()
@@ -121,6 +126,12 @@ class Loopback:
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{text}")
         return text
+
+    def _register(self, public: Path) -> int:
+        said = self.flwr(
+            "supernode", "register", str(public), CONNECTION, "--format", "json"
+        )
+        return int(json.loads(said[said.index("{") :])["node-id"])
 
     def start_node(
         self,

@@ -10,6 +10,7 @@ that it started. Results lie in FOLDER/run; keys and logs beside it.
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from loopback import CONNECTION, Loopback
@@ -44,7 +45,10 @@ def run(recipe: Path, folder: Path, timeout: float = 3600.0) -> Path:
     result = folder / "run"
     with Loopback(folder, nodes) as federation:
         command = ["cotune", "federate", str(recipe), "--superlink", CONNECTION]
-        print(federation.run([*command, "--set", f"output_dir={result}"], timeout))
+        command += ["--set", f"output_dir={result}"]
+        # Whose key which node has: nobody else can say that name.
+        command += ["--set", f"federated.nodes={json.dumps(federation.numbers)}"]
+        print(federation.run(command, timeout))
     return result
 
 

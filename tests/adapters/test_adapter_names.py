@@ -39,6 +39,7 @@ def by_sample(model: PeftModel, batch: dict[str, Tensor], **kwargs: Any) -> Tens
     return torch.cat(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_batch_may_mix_banks(family: str) -> None:
     model = with_three_banks(family, task_type=None)

@@ -123,6 +123,7 @@ def test_only_the_rows_of_the_new_task_have_gradients(
     assert len(still) == (len(trained) // 2 if half else 0)
 
 
+@pytest.mark.slow
 @joining
 def test_a_new_task_can_begin_as_another(method: str, start: str | None) -> None:
     model = trained_bank(method, start)
@@ -162,6 +163,7 @@ def test_a_new_pair_of_dual_begins_without_an_effect(start: str | None) -> None:
     assert not close(outputs(model, ["new"])["new"], outputs(model, ["art"])["art"])
 
 
+@pytest.mark.slow
 @joining
 def test_a_second_new_task_leaves_the_first_as_it_was_trained(
     method: str, start: str | None
@@ -176,6 +178,7 @@ def test_a_second_new_task_leaves_the_first_as_it_was_trained(
     assert all(torch.equal(found[task], wanted[task]) for task in wanted)
 
 
+@pytest.mark.slow
 @joining
 def test_all_tasks_are_trained_again_from_where_they_were(
     method: str, start: str | None

@@ -69,6 +69,7 @@ def train(model: nn.Module, family: str, steps: int) -> list[float]:
     return losses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pair", "family"),
     [
@@ -163,6 +164,7 @@ def test_c3_unequal_starts_keep_their_differences_under_full_only(
     assert (max(drifts) <= 1e-12) == (coupling == "full")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adamw", "momentum"])
 @pytest.mark.parametrize(
     "sizes",

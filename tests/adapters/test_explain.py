@@ -41,6 +41,7 @@ def total(lines: list[FactorLine], *owners: str) -> int:
     return sum(line.parameters for line in lines if line.owner in owners)
 
 
+@pytest.mark.slow
 @every
 def test_all_numbers_of_a_model_are_counted_once(
     method: str, start: str | None, tmp_path: Path
@@ -56,6 +57,7 @@ def test_all_numbers_of_a_model_are_counted_once(
     assert all(line.bytes == 4 * line.parameters for line in lines)
 
 
+@pytest.mark.slow
 @every
 def test_a_saved_adapter_is_explained_like_its_model(
     method: str, start: str | None, tmp_path: Path

@@ -130,6 +130,7 @@ def test_an_inactive_adapter_is_frozen_in_every_dtype(dtype: torch.dtype) -> Non
         assert trained == {"default"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "family"), grid())
 def test_training_steps_lower_the_loss(method: str, family: str) -> None:
     batch = tiny_batch(family)
@@ -300,6 +301,7 @@ def test_autocast_adapter_dtype_follows_or_raises_the_dtype(
                 assert parameter.grad.isfinite().all(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_autocast_trains_fp32_models(family: str, dtype: torch.dtype) -> None:

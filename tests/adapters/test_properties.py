@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,6 +143,7 @@ def test_any_layer_computes_the_formula(drawn: Drawn) -> None:
     assert relative_error(y, wanted) <= TOLERANCE[drawn.dtype]
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(drawn_layers(dtypes=[torch.float64, torch.float32]))
 def test_any_layer_has_the_same_gradients_both_ways(drawn: Drawn) -> None:
@@ -162,6 +164,7 @@ def test_any_layer_has_the_same_gradients_both_ways(drawn: Drawn) -> None:
         assert float((mine - theirs).abs().max()) <= TOLERANCE[drawn.dtype] * largest
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(drawn_layers(dtypes=[torch.float32]))
 def test_any_layer_merges_and_comes_apart_or_says_why_not(drawn: Drawn) -> None:
@@ -185,6 +188,7 @@ def test_any_layer_merges_and_comes_apart_or_says_why_not(drawn: Drawn) -> None:
         assert torch.equal(layer(x), wanted)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(drawn_layers(dtypes=[torch.float64]))
 def test_a_mixed_batch_of_any_layer_is_its_samples_one_by_one(drawn: Drawn) -> None:
@@ -201,6 +205,7 @@ def test_a_mixed_batch_of_any_layer_is_its_samples_one_by_one(drawn: Drawn) -> N
     torch.testing.assert_close(doubled[::2], together)
 
 
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES)
 @given(drawn_layers(dtypes=[torch.float32]))
 def test_any_new_layer_is_its_base_layer(drawn: Drawn) -> None:

@@ -373,6 +373,7 @@ except KeyError as error:
 # -- export to plain LoRA --------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:fan_in_fan_out is set to False:UserWarning")
 @pytest.mark.parametrize(("method", "family"), grid(STATIC))
 def test_m7_an_export_in_plain_peft_gives_the_same_output_per_task(

@@ -40,6 +40,7 @@ def test_json_and_picture_are_written(small, tmp_path) -> None:
     assert (folder / "linear.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_size_and_seeds_reach_the_experiments(small, tmp_path) -> None:
     asked, _ = small
     run("lab", "linear", "--output-dir", tmp_path)

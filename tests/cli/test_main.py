@@ -28,6 +28,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_every_command_is_listed_and_has_a_help_page() -> None:
     listed = run("--help")
     for name, text in COMMANDS.items():

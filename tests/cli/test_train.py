@@ -11,6 +11,7 @@ from recipes.small_world import run
 WEIGHTS = "adapter/adapter_model.safetensors"
 
 
+@pytest.mark.slow
 def test_a_run_shows_its_scores_and_where_it_lies(world, tmp_path) -> None:
     folder = tmp_path / "a run [1]"
     shown = run("train", world / "recipe.yaml", "--set", f"output_dir={folder}")

@@ -7,6 +7,7 @@ from cotune._errors import ConfigError
 from cotune.data import METRICS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METRICS)
 def test_every_metric_names_itself_and_scores_row_by_row(name):
     metric = METRICS[name]

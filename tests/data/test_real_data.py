@@ -7,6 +7,7 @@ import pytest
 from cotune.data import DataSpec, FolderSpec, discover, list_tasks, load_data
 
 
+@pytest.mark.slow
 def test_flan8_loads_without_a_bad_row_or_a_leak(real_data):
     data = DataSpec(root=str(real_data), folders=[FolderSpec(path="flan8")])
     with warnings.catch_warnings():

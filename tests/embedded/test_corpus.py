@@ -31,6 +31,7 @@ def texts(corpus) -> list[str]:
     return [f"{d.prompt} {d.answer}" for d in documents]
 
 
+@pytest.mark.slow
 def test_no_document_has_the_frame_of_a_task(texts):
     train, _ = split_world(torch.Generator().manual_seed(0))
     assert set(FRAMES) == set(TASKS)

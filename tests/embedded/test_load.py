@@ -132,6 +132,7 @@ def test_the_example_in_the_docstring_runs():
     assert sum(r.failed for r in results) == 0
 
 
+@pytest.mark.slow
 def test_importing_the_room_does_not_load_transformers():
     code = "import sys, cotune.embedded; sys.exit('transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

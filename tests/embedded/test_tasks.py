@@ -166,6 +166,7 @@ def test_an_unknown_task_gets_the_nearest_name():
         draw_rows("gat", 5, worlds()[0], seed=0)
 
 
+@pytest.mark.slow
 def test_the_base_model_starts_near_chance(name, model, tokenizer, compare):
     rows = draw_rows(name, ROWS, worlds()[1], seed=1)
     chance = 1 / len(rows[0]["options"])

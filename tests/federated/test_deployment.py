@@ -150,6 +150,9 @@ def test_a_deployment_computes_what_a_simulation_does(clients_world, tmp_path):
         for name, x in own.items():
             assert torch.allclose(same[name], x, rtol=0, atol=1e-6)
     assert not events(deployed, "dropped")
+    resolved = yaml.safe_load((deployed / "recipe.yaml").read_text())
+    pinned = resolved["federated"]["nodes"]
+    assert sorted(pinned) == sorted(CLIENTS) and all(pinned.values())
     assert read_json(deployed / "metrics.json") is not None
 
 

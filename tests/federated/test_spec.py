@@ -25,6 +25,25 @@ def test_a_wrong_aggregation_gets_the_nearest_name(tmp_path):
     assert "Did you mean fed-alora" in faults_of(content)
 
 
+def test_nodes_belong_to_known_clients_one_each(clients_world, tmp_path):
+    first, second = CLIENTS[:2]
+    nodes = {first: 7, second: 7}
+    found = faults_of(values(clients_world, tmp_path, aggregation="fedit", nodes=nodes))
+    assert "nodes: must be one node per client, got [7, 7]" in found
+    nodes = {first: 7, f"{second}x": 8}
+    found = faults_of(values(clients_world, tmp_path, aggregation="fedit", nodes=nodes))
+    assert f"nodes: Unknown client '{second}x'" in found
+
+
+def test_nodes_are_the_operators_and_not_part_of_what_all_agree_on(
+    clients_world, tmp_path
+):
+    plain = values(clients_world, tmp_path, aggregation="fedit")
+    pinned = values(clients_world, tmp_path, aggregation="fedit", nodes={CLIENTS[0]: 7})
+    one, two = (build_plan(check_recipe(content)) for content in (plain, pinned))
+    assert one.digest == two.digest
+
+
 def test_all_faults_of_the_section_come_together(tmp_path):
     content = values(
         tmp_path,

@@ -119,6 +119,7 @@ def test_any_id_stays_inside_the_folder(tmp_path, name):
     assert same(store.load(1), 1)
 
 
+@pytest.mark.slow
 @given(one=st.text(min_size=1, max_size=50), two=st.text(min_size=1, max_size=50))
 def test_different_ids_have_different_folders(one, two):
     first, second = (PrivateStore("root", "run", name).folder for name in (one, two))

@@ -25,6 +25,7 @@ def house(app: Path, **node):
     return _open_house(app / PACKAGE / "recipe.yaml", context)
 
 
+@pytest.mark.slow
 def test_the_app_is_a_recipe_and_two_files_that_flower_accepts(asked, tmp_path):
     from flwr.cli.config_utils import load_and_validate
 

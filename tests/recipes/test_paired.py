@@ -17,6 +17,7 @@ def test_equal_arms_do_not_differ() -> None:
     assert (gap.mean, gap.low, gap.high) == (0.0, 0.0, 0.0)
 
 
+@pytest.mark.slow
 def test_the_interval_is_that_of_the_normal_law_for_many_rows() -> None:
     dice = np.random.default_rng(0)
     gaps = dice.normal(0.1, 1.0, size=2000)

@@ -46,6 +46,7 @@ def test_a_shipped_recipe_loads_and_says_what_it_is_for(name) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_model_of_a_shipped_recipe_can_be_built_on_shapes(name) -> None:
     recipe, config = read_recipe(name), None
@@ -83,6 +84,7 @@ def test_the_papers_recipes_have_the_papers_parameters(
     assert trained * 32 == parameters * BLOCKS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [n for n in NAMES if n in METHODS or n == "demo"])
 def test_the_recipes_of_the_methods_differ_in_the_adapter_only(name) -> None:
     ours, demo = (

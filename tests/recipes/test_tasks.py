@@ -1,7 +1,10 @@
+import pytest
+
 from cotune.recipes import list_recipe_tasks, load_recipe_tasks, read_recipe
 from cotune.recipes._tasks import GENERATED
 
 
+@pytest.mark.slow
 def test_generated_tasks_are_the_same_every_time_and_leave_nothing(
     tmp_path, monkeypatch
 ) -> None:

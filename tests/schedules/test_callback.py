@@ -146,6 +146,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cola", "peft-lora", *SLOW])
 def test_t2_and_t3_one_mask_per_step_and_what_is_off_does_not_move(name, tmp_path):
     model, originals = adapted({**CONFIGS, **OTHERS}[name]())
@@ -168,6 +169,7 @@ def test_t2_and_t3_one_mask_per_step_and_what_is_off_does_not_move(name, tmp_pat
     assert [{n: bool(s[t]) for n, s in shares.items()} for t in range(8)] == masks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cola", "peft-lora"])
 def test_an_evaluation_in_mid_training_sees_all_adapters(name, tmp_path):
     model, _ = adapted(CONFIGS[name]())
@@ -237,6 +239,7 @@ def test_t4_after_stage_one_a_step_is_a_plain_step_bit_for_bit(
     assert same(trained(model), whole_run.weights)
 
 
+@pytest.mark.slow
 def test_the_model_is_as_it_was_after_training_and_the_record_is_written(tmp_path):
     model, _ = adapted(lora_config())
     hooks = count_hooks(model)

@@ -41,6 +41,7 @@ def checkpointed(config, kind: str):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("lowest", range(LAYERS))
 def test_a_masked_step_costs_what_a_model_without_the_other_adapters_costs(
@@ -93,6 +94,7 @@ def test_gradient_checkpointing_gives_the_same_gradients(name, kind):
             torch.testing.assert_close(found[1][key], value, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_plain_checkpointing_loses_nothing_once_the_inputs_are_free(name):
     model = checkpointed(CONFIGS[name](), "plain")

@@ -260,6 +260,7 @@ def test_a_model_without_adapters_is_refused():
         Switch(nn.Linear(2, 2))
 
 
+@pytest.mark.slow
 def test_a_compiled_model_is_refused_for_pefts_layers_and_obeyed_by_ours():
     model, _ = adapted(lora_config())
     with pytest.raises(ConfigError, match="does not see hooks"):

@@ -18,6 +18,7 @@ FINDING = Finding(
 )
 
 
+@pytest.mark.slow
 def test_a_picture_replaces_the_old_one_and_leaves_nothing_else(
     tmp_path: Path,
 ) -> None:
@@ -37,6 +38,7 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 def test_a_group_is_drawn_side_by_side(tmp_path: Path) -> None:
     one = FINDING.plot(tmp_path / "one.svg").read_text()
     two = FindingGroup("g", (FINDING, FINDING)).plot(tmp_path / "two.svg").read_text()

@@ -59,6 +59,7 @@ def test_an_experiment_takes_only_keywords_with_defaults(name: str) -> None:
         assert parameter.default is not inspect.Parameter.empty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_finding_carries_its_name_rule_rows_and_settings(
     name: str, run_quickly: Run, quick_sizes: dict[str, Any]
@@ -72,6 +73,7 @@ def test_a_finding_carries_its_name_rule_rows_and_settings(
     assert all(check.rule in str(finding) for check in finding.checks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_finding_becomes_plain_json(name: str, run_quickly: Run) -> None:
     finding = run_quickly(name)
@@ -151,6 +153,7 @@ def test_the_groups_hold_all_experiments() -> None:
     assert heads == set(GROUPS)
 
 
+@pytest.mark.slow
 def test_a_group_passes_seeds_and_sizes_on(quick_sizes: dict[str, Any]) -> None:
     sizes = quick_sizes | {"coto-bound": {"layers": (2,)}}
     group = run_group("coto", seeds=2, sizes=sizes)

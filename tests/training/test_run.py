@@ -108,6 +108,7 @@ def test_the_adapter_loads_in_plain_peft_and_scores_the_same(result, tasks):
     assert found == result.evaluation
 
 
+@pytest.mark.slow
 def test_the_configs_of_the_user_are_not_changed(tmp_path, base_spec, tasks, quick):
     config = CoLAConfig(r=2, target_modules=["query"])
     before = config.to_dict()
@@ -148,6 +149,7 @@ def test_the_bank_may_list_the_tasks_in_another_order(
     assert not torch.equal(start[2], later[2])
 
 
+@pytest.mark.slow
 def test_the_whole_model_can_be_trained(tmp_path, base_spec, tasks, quick):
     result = run_training(
         base_spec("embedding"), tasks, None, quick(max_steps=2), tmp_path / "run"
@@ -161,6 +163,7 @@ def test_the_whole_model_can_be_trained(tmp_path, base_spec, tasks, quick):
     assert all(one.adapter is not None for one in result.evaluation.tasks)
 
 
+@pytest.mark.slow
 def test_tasks_without_rows_to_score_are_trained_and_named(
     tmp_path, base_spec, quick, caplog
 ):
@@ -199,6 +202,7 @@ def test_the_same_seed_gives_the_same_bits(tmp_path, base_spec, tasks, quick):
     assert any(not torch.equal(first[name], other[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_bf16_and_checkpointing_train(tmp_path, base_spec, tasks, quick):
     result = run_training(
         base_spec(),

@@ -92,6 +92,7 @@ def routed(balance):
     return ALoRAConfig(r=2, router_balance=balance)
 
 
+@pytest.mark.slow
 def test_router_statistics_are_logged_at_every_log(make):
     trainer = make(config=routed(0.0), logging_steps=2)
     trainer.train()
@@ -147,6 +148,7 @@ def run_first_loss(make, **training):
     return trainer.state.log_history[0]["loss"]
 
 
+@pytest.mark.slow
 def test_evaluation_scores_each_task_in_its_own_metric(make, tmp_path):
     some = [
         *make_tasks(tmp_path / "a", ["plain"], rows=12),
@@ -264,6 +266,7 @@ def test_a_run_resumed_at_its_end_trains_no_further_step(make):
         assert torch.equal(parameter, trained(again)[name]), name
 
 
+@pytest.mark.slow
 def test_checkpoints_hold_no_pickle_of_the_arguments(make, tmp_path):
     trainer = make(max_steps=2, save_strategy="steps", save_steps=2)
     trainer.train()

@@ -1,7 +1,8 @@
 """The fast way: autograd functions that hold the frozen weight.
 
-Saved for backward: x, which the base would not need, and products r numbers wide. Both
-updates, of the output and of the gradient of x, are added in place.
+Saved for backward: x, which the base would not need, and products r numbers wide. No
+update is a tensor of its own: the base product is added to the one of the output, and
+that of the gradient of x is added in place.
 
 Thin products want their long axis inside: grad_B is h^T g, never g^T h, which is 2 to 3
 times slower on a CPU. This is why the B bank is stored r x d_out.
@@ -13,7 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -40,7 +40,7 @@ def fast_collaborate(
     Returns:
         The output, in the dtype of the weight, or of autocast.
     """
-    dtype = _compute_dtype(x, weight)
+    dtype, shape = _compute_dtype(x, weight), x.shape[:-1]
     x = x.to(dtype)
     weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
     down, up = stack_blocks(term.down).to(dtype), stack_blocks(term.up).to(dtype)
@@ -50,20 +50,21 @@ def fast_collaborate(
         y = _Plain.apply(
             grouped, weight, bias, down, up, keep, term.dropout, term.scale, term.remake
         )
-        return y.view(*x.shape[:-1], y.shape[-1])
+        return y.view(*shape, y.shape[-1])
     joined = _can_join(term, dtype)
     if joined:
         assert term.router is not None
         down = torch.cat([down, term.router.to(dtype)])
-    y, hidden = _LinearAndDown.apply(grouped, weight, bias, down, keep, term.dropout)
+    through, hidden = _Down.apply(grouped, down, keep, term.dropout)
     if joined:
         assert term.router is not None
         experts = len(term.router)
         hidden, logits = hidden.split([len(down) - experts, experts], -1)
     else:
         logits = router_logits(grouped, term)
-    y = _AddUp.apply(y, mix_hidden(hidden, logits, term), up)
-    return y.view(*x.shape[:-1], y.shape[-1])
+    z = mix_hidden(hidden, logits, term)
+    y = _LinearAndUp.apply(through, weight, bias, z, up)
+    return y.view(*shape, y.shape[-1])
 
 
 def _compute_dtype(x: Tensor, weight: Tensor) -> torch.dtype:
@@ -103,9 +104,8 @@ class _Plain(torch.autograd.Function):
         remake: Remake | None,
     ) -> Tensor:
         ctx.inverse, ctx.scale = 1.0 / (1.0 - dropout), scale
-        y = F.linear(x.flatten(0, -2), weight, bias)
         z = (_dropped(x, keep, ctx.inverse) @ down.mT).mul_(scale)
-        _add_product(y.view(*z.shape[:-1], -1), z, up, None, 1.0)
+        y = _up_and_linear(x, weight, bias, z, up)
         ctx.remake, ctx.dtype = remake, down.dtype
         factors = () if remake else (down, up)
         ctx.save_for_backward(x, weight, z, keep, *factors)
@@ -132,12 +132,43 @@ class _Plain(torch.autograd.Function):
         return grad_x, None, None, grad_down, grad_up, None, None, None, None
 
 
-class _LinearAndDown(torch.autograd.Function):
-    """(x W^T + b, dropout(x) A^T), with the frozen W; x is 2-D, or 3-D per sample.
+class _Down(torch.autograd.Function):
+    """(x, dropout(x) A^T); x is 2-D, or 3-D per sample.
 
-    The first output is always 2-D: of a 3-D input, ``F.linear`` returns a view, which
-    :class:`_AddUp` could not change in place.
+    x goes through, so that its gradient comes back here, and the other part of it is
+    added in place.
     """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, down: Tensor, keep: Tensor | None, dropout: float
+    ) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x, down, keep)
+        ctx.inverse = 1.0 / (1.0 - dropout)
+        ctx.set_materialize_grads(False)
+        through = x.view_as(x)
+        if not ctx.needs_input_grad[0]:
+            ctx.mark_non_differentiable(through)
+        return through, _dropped(x, keep, ctx.inverse) @ down.mT
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Any) -> Any:  # pyright: ignore
+        grad_x, grad_h = grads
+        x, down, keep = ctx.saved_tensors
+        grad_down = None
+        if ctx.needs_input_grad[0] and grad_h is not None:
+            if grad_x is None:
+                grad_x = torch.zeros_like(x)
+            # It is fresh from _LinearAndUp, which is the only one to see ``through``.
+            _add_product(grad_x, grad_h, down, keep, ctx.inverse)
+        if ctx.needs_input_grad[1] and grad_h is not None:
+            grad_down = _thin(grad_h, _dropped(x, keep, ctx.inverse), down.ndim)
+        return grad_x, grad_down, None, None
+
+
+class _LinearAndUp(torch.autograd.Function):
+    """x W^T + b + z B, with the frozen W; the output is 2-D."""
 
     @staticmethod
     def forward(
@@ -145,55 +176,51 @@ class _LinearAndDown(torch.autograd.Function):
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
-        down: Tensor,
-        keep: Tensor | None,
-        dropout: float,
-    ) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(x, weight, down, keep)
-        ctx.inverse = 1.0 / (1.0 - dropout)
-        ctx.set_materialize_grads(False)
-        dropped = _dropped(x, keep, ctx.inverse)
-        return F.linear(x.flatten(0, -2), weight, bias), dropped @ down.mT
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Any) -> Any:  # pyright: ignore
-        grad_y, grad_h = grads
-        x, weight, down, keep = ctx.saved_tensors
-        grad_x = grad_down = None
-        if ctx.needs_input_grad[0]:
-            if grad_y is None:
-                grad_x = x.new_zeros(x.shape)
-            else:
-                grad_x = (grad_y @ weight).view(x.shape)
-            if grad_h is not None:
-                _add_product(grad_x, grad_h, down, keep, ctx.inverse)
-        if ctx.needs_input_grad[3] and grad_h is not None:
-            grad_down = _thin(grad_h, _dropped(x, keep, ctx.inverse), down.ndim)
-        return grad_x, None, None, grad_down, None, None
-
-
-class _AddUp(torch.autograd.Function):
-    """Add z B to y in place; y is the fresh 2-D output of :class:`_LinearAndDown`."""
-
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, z: Tensor, up: Tensor) -> Tensor:
-        ctx.save_for_backward(z, up)
-        ctx.mark_dirty(y)
-        _add_product(y.view(*z.shape[:-1], -1), z, up, None, 1.0)
-        return y
+        z: Tensor,
+        up: Tensor,
+    ) -> Tensor:
+        ctx.save_for_backward(weight, z, up)
+        ctx.shape = x.shape
+        return _up_and_linear(x, weight, bias, z, up)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Any) -> Any:  # pyright: ignore
         (grad,) = grads
-        z, up = ctx.saved_tensors
+        weight, z, up = ctx.saved_tensors
         grouped = grad.reshape(*z.shape[:-1], -1)
-        grad_z = grouped @ up.mT if ctx.needs_input_grad[1] else None
-        grad_up = None
-        if ctx.needs_input_grad[2]:
+        grad_x = grad_z = grad_up = None
+        if ctx.needs_input_grad[0]:
+            grad_x = (grad @ weight).view(ctx.shape)
+        if ctx.needs_input_grad[3]:
+            grad_z = grouped @ up.mT
+        if ctx.needs_input_grad[4]:
             grad_up = _thin(z, grouped, up.ndim)
-        return grad, grad_z, grad_up
+        return grad_x, None, None, grad_z, grad_up
+
+
+def _up_and_linear(
+    x: Tensor, weight: Tensor, bias: Tensor | None, z: Tensor, up: Tensor
+) -> Tensor:
+    """Return x W^T + b + z B, 2-D.
+
+    The thin product is written first: the large one then adds to it while it computes,
+    which costs next to nothing. The other way round, the output, long out of the cache,
+    is read and written once more.
+    """
+    if up.ndim == 2:
+        z = z.reshape(-1, z.shape[-1])
+        y = z @ up if bias is None else torch.addmm(bias, z, up)
+    else:
+        # No view of a 3-D tensor: nobody could change that in place.
+        y = z.new_empty(z.shape[0] * z.shape[1], up.shape[-1])
+        out = y.view(*z.shape[:-1], -1)
+        if bias is None:
+            torch.bmm(z, up, out=out)
+        else:
+            torch.baddbmm(bias, z, up, out=out)
+    # Not addmm_, which torch's counter of operations does not know.
+    return torch.addmm(y, x.flatten(0, -2), weight.mT, out=y)
 
 
 def _dropped(x: Tensor, keep: Tensor | None, inverse: float) -> Tensor:

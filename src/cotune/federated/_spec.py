@@ -163,6 +163,12 @@ class FederatedSpec(Spec):
         description="Clients that join after the last round and fit their private "
         "factors alone (with colora: the core).",
     )
+    nodes: dict[str, int] | None = Field(
+        default=None,
+        description="Client -> node that it lives at, as `flwr supernode list` shows "
+        "them; for deployments. Whoever says such a name at another node is refused. "
+        "None: a node is who it says.",
+    )
     max_weight: float = Field(
         default=1e6,
         gt=0,
@@ -193,6 +199,7 @@ class FederatedSpec(Spec):
     def _rules(self) -> list[tuple[bool, str]]:
         aggregator = self.aggregation.build()
         both = sorted(set(self.evaluate_only) & set(self.newcomers))
+        nodes = list((self.nodes or {}).values())
         return [
             (
                 self.local_epochs is not None and self.local_steps is not None,
@@ -212,6 +219,10 @@ class FederatedSpec(Spec):
                 f"ranks: must all be the same for {self.aggregation.name}, got "
                 f"{sorted(self.given_ranks)}. For mixed ranks: fed-alora-any, flora, "
                 "flexlora, hetlora, zeropad.",
+            ),
+            (
+                len(set(nodes)) < len(nodes),
+                f"nodes: must be one node per client, got {sorted(nodes)}.",
             ),
             (
                 any(rank < 1 for rank in self.given_ranks),

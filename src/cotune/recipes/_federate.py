@@ -30,6 +30,7 @@ _MAY_CHANGE = (
     "score_every",
     "evaluate_only",
     "newcomers",
+    "nodes",
 )
 """Fields of the federated section that change nothing that is trained in a round."""
 
@@ -100,7 +101,7 @@ def build_plan(recipe: Recipe) -> Plan:
             "`federated: {aggregation: fed-alora, rounds: 10}`."
         )
     specs = {task.name: task for task in list_recipe_tasks(recipe)}
-    adapter = recipe.adapter.build(["client"])
+    adapter = recipe.need_adapter().build(["client"])
     faults = list(_find_faults(recipe, spec, specs))
     if faults:
         raise ConfigError("\n".join(f"federated.{fault}" for fault in faults))
@@ -238,11 +239,12 @@ def _find_faults(
         for name in getattr(spec, key):
             if name not in names:
                 yield f"{key}: {unknown_name('client', name, names)}"
-    if isinstance(spec.ranks, dict):
-        for name in spec.ranks:
+    for key in ("ranks", "nodes"):
+        value = getattr(spec, key)
+        for name in value if isinstance(value, dict) else ():
             if name not in names:
-                yield f"ranks: {unknown_name('client', name, names)}"
-    elif spec.ranks is not None and len(spec.ranks) != len(names):
+                yield f"{key}: {unknown_name('client', name, names)}"
+    if isinstance(spec.ranks, tuple) and len(spec.ranks) != len(names):
         yield f"ranks: must be one per client ({len(names)}), got {len(spec.ranks)}."
     trainers = len(set(names) - {*spec.evaluate_only, *spec.newcomers})
     for key in ("clients_per_round", "min_clients", "quorum"):

@@ -311,6 +311,7 @@ def test_an_upload_without_a_shared_factor_is_refused(method, toy):
         method.upload(packet)
 
 
+@pytest.mark.slow
 def test_importing_the_table_and_its_methods_loads_no_engine():
     code = (
         "import sys; from cotune.federated.aggregation import AGGREGATION as table;"

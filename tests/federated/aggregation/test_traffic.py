@@ -74,6 +74,7 @@ def test_fedex_moves_fedit_and_the_factors_of_the_rest():
     assert millions("fedex", (8,)) == 8.388608
 
 
+@pytest.mark.slow
 @given(
     d_in=st.integers(1, 500),
     d_out=st.integers(1, 500),

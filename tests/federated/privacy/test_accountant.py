@@ -16,6 +16,7 @@ def spent(noise, rate, count, sampling="poisson", delta=1e-5):
     return accountant.epsilon(delta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "rate"), [(1.0, 0.01), (0.7, 0.1), (2.0, 1.0)])
 @pytest.mark.parametrize("order", [2, 3, 17, 64, 256])
 def test_the_divergence_agrees_with_opacus(noise, rate, order):
@@ -26,6 +27,7 @@ def test_the_divergence_agrees_with_opacus(noise, rate, order):
     assert renyi(order, noise, rate) == pytest.approx(float(theirs[0]), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "rate", "count"), SETTINGS)
 def test_epsilon_is_above_that_of_opacus_by_little(noise, rate, count):
     # It has fractional orders too, so it finds a lower minimum; ours stays valid.
@@ -56,6 +58,7 @@ def test_fixed_sampling_by_hand_at_order_two():
         assert renyi(2, noise, 0.01, "fixed") == pytest.approx(wanted, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["poisson", "fixed"])
 def test_more_rounds_more_clients_and_less_noise_cost_more(sampling):
     for a, b in itertools.pairwise([1, 10, 100]):

@@ -229,6 +229,7 @@ def test_what_trains_nothing_or_has_no_generator_is_refused():
         )
 
 
+@pytest.mark.slow
 def test_opacus_is_loaded_only_when_it_is_needed():
     code = (
         "import sys, cotune.federated.privacy; sys.exit('opacus' in sys.modules or "

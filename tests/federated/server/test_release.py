@@ -41,6 +41,7 @@ def test_noise_is_added_counted_and_the_same_after_a_resume(clients_world, tmp_p
     assert [one["epsilon"] for one in events(stopped, "aggregated")] == spent
 
 
+@pytest.mark.slow
 def test_a_long_update_moves_the_state_no_further_than_the_clip(
     clients_world, tmp_path
 ):
@@ -55,6 +56,7 @@ def test_a_long_update_moves_the_state_no_further_than_the_clip(
     assert 0 < moved <= 1.1e-3
 
 
+@pytest.mark.slow
 def test_local_privacy_is_counted_at_home_over_rounds(clients_world, tmp_path):
     pytest.importorskip("opacus")
     run = run_local(

@@ -1,5 +1,7 @@
 """Who is let in: clients of the recipe with the same recipe, one node each."""
 
+from dataclasses import replace
+
 import pytest
 from flwr.app import ConfigRecord, Error, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
@@ -56,11 +58,11 @@ class Grid:
         return Message(RecordDict({"reply": words}), reply_to=message)
 
 
-def roster(tmp_path, **nodes):
+def roster(tmp_path, plan=PLAN, **nodes):
     seen = []
     grid = Grid(**nodes)
     events = Events(tmp_path, lambda event, content: seen.append((event, content)))
-    return Roster(grid, PLAN, events), grid, seen
+    return Roster(grid, plan, events), grid, seen
 
 
 def test_clients_of_the_recipe_are_let_in_and_asked_once(tmp_path):
@@ -85,6 +87,15 @@ def test_others_are_refused_with_a_reason(said, reason, tmp_path):
     assert grid.asked == [1, 2]
     (refused,) = [content for event, content in seen if event == "refused"]
     assert reason in refused["reason"]
+
+
+def test_a_name_said_at_another_node_than_its_own_is_refused(tmp_path):
+    pinned = replace(PLAN, spec=FederatedSpec(nodes={"ann": 2}))
+    said = {"a": ("ann", SAME), "b": ("ann", SAME), "c": ("bob", SAME)}
+    found, _, seen = roster(tmp_path, pinned, **said)
+    assert found.connected() == {"ann": 2, "bob": 3}
+    (refused,) = [content for event, content in seen if event == "refused"]
+    assert refused == {"node": "1", "reason": "ann lives at another node"}
 
 
 def test_a_silent_node_is_asked_again_and_noted_once(tmp_path):

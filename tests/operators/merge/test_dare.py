@@ -13,6 +13,7 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("density", [0.2, 0.7])
 def test_the_mean_over_many_draws_is_the_mix(draw, density):
     updates, weights = [draw(0, 3, 4), draw(1, 3, 4)], [0.4, 0.6]

@@ -63,6 +63,7 @@ def test_outputs_that_lack_a_label_are_refused(load_kind, two_sets):
         load_kind("classifier", two_sets, spec={"labels": ("green", "blue", "grey")})
 
 
+@pytest.mark.slow
 def test_the_head_is_trained_and_saved_with_the_adapter(
     tmp_path, base_spec, tasks, targets, quick
 ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -67,6 +67,8 @@ def run_plan(
             finds wrong.
     """
     _claim(folder, resume)
+    # Those are nodes of a deployment; here everyone is in this house.
+    plan = replace(plan, spec=plan.spec.model_copy(update={"nodes": None}))
     with silenced(folder / ".flwr"):
         from ..client._app import build_client_app
         from ..server._rounds import build_server_app

@@ -88,19 +88,21 @@ class Roster:
                 code = message.error.code
                 self._events.say("silent", node=str(node), code=code)
             return
-        name, reason = self._read(message)
+        name, reason = self._read(node, message)
         self._nodes[node] = None if reason else name
         if reason:
             self._events.say("refused", node=str(node), reason=reason)
         else:
             self._events.say("connected", client=name)
 
-    def _read(self, message: Message) -> tuple[str, str | None]:
+    def _read(self, node: int, message: Message) -> tuple[str, str | None]:
         """Return the client's name, and why it is refused."""
         words = dict(message.content.config_records.get("reply") or {})
         name = str(words.get("client", ""))
         if name not in self._names:
             return "", "no client of the recipe lives there"
+        if (self._plan.spec.nodes or {}).get(name, node) != node:
+            return name, f"{name} lives at another node"
         if words.get("recipe") != self._plan.digest:
             return name, f"{name} has another recipe"
         if name in self._nodes.values():
