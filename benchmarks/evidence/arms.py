@@ -7,6 +7,7 @@ from cotune.recipes import Arm
 LORA = Arm("LoRA")
 COTO = Arm("CoTo", ("schedule={name: coto}",))
 DEPTH = Arm("stochastic depth", ("schedule={name: coto, p0: 0.5, shape: constant}",))
+FULL = Arm("full fine-tuning", ("adapter=null",))
 SEPARATE = "separate LoRAs"
 SEPARATE_COTO = "separate CoTos"
 

@@ -1,8 +1,9 @@
 """The grid: arms x learning rates x seeds on one setting, tuned alike, paired by seed.
 
-Every arm chooses its learning rate from the same values, on validation rows of the
-first seed. With the chosen rate it is trained on all seeds; only these runs see test
-rows. Seeds decide starts, row order, and which training rows are drawn.
+Every arm chooses its learning rate from the same values, by the mean score on
+validation rows over the first seeds: one of them, or as many as ``tuning_seeds`` of the
+profile or of the line says. With the chosen rate it is trained on all seeds; only these
+runs see test rows. Seeds decide starts, row order, and which training rows are drawn.
 """
 
 from __future__ import annotations
@@ -19,19 +20,16 @@ import yaml
 
 from benchmarks.evidence import cells
 from benchmarks.evidence.arms import SEPARATE
-from benchmarks.evidence.cells import Cell, Rows
-from benchmarks.evidence.parts import Part, part_from
+from benchmarks.evidence.runs import ArmRuns, Runs
 from cotune import ConfigError
 from cotune.data import Task
 from cotune.recipes import (
     Arm,
-    Difference,
     Recipe,
     check_recipe,
     list_recipe_tasks,
     load_recipe_tasks,
     override,
-    paired_difference,
     read_recipe,
 )
 
@@ -45,16 +43,19 @@ class Profile:
 
     Args:
         name: ``quick`` or ``full``.
-        seeds: The first one also chooses the learning rates.
+        seeds: The first ones also choose the learning rates.
         rates: Learning rates that every arm chooses from.
         scorings: Test rows per task in experiments that score many adapters; None
             takes all.
+        tuning_seeds: How many seeds choose the rate, at least 1, at most all. A line
+            may set its own number under the same name.
     """
 
     name: str
     seeds: tuple[int, ...]
     rates: tuple[float, ...]
     scorings: int | None
+    tuning_seeds: int = 1
 
 
 def read_profile(name: str) -> Profile:
@@ -66,91 +67,10 @@ def read_profile(name: str) -> Profile:
         )
     found = known[name]
     rates = tuple(float(rate) for rate in found["rates"])
-    return Profile(name, tuple(found["seeds"]), rates, found["scorings"])
-
-
-@dataclass(frozen=True)
-class ArmRuns:
-    """The runs of one arm that were tested.
-
-    Args:
-        arm: What differs from the other arms.
-        rate: The chosen learning rate.
-        tried: Learning rate -> score on validation rows of the first seed.
-        recipes: Per seed, with the chosen rate.
-        cells: Per seed.
-        rows: Per seed, test rows.
-    """
-
-    arm: Arm
-    rate: float
-    tried: Mapping[float, float]
-    recipes: tuple[Recipe, ...]
-    cells: tuple[Cell, ...]
-    rows: tuple[Rows, ...]
-
-    @property
-    def scores(self) -> list[dict[str, float]]:
-        """Return task -> score, per seed."""
-        return [{t: fmean(r) for t, r in rows.items()} for rows in self.rows]
-
-    @property
-    def means(self) -> list[float]:
-        """Return the mean over tasks, per seed."""
-        return [fmean(one.values()) for one in self.scores]
-
-    @property
-    def worsts(self) -> list[float]:
-        """Return the score of the worst task, per seed."""
-        return [min(one.values()) for one in self.scores]
-
-    @property
-    def is_at_edge(self) -> bool:
-        """Whether the chosen rate is the lowest or highest of the grid."""
-        return self.rate in (min(self.tried), max(self.tried))
-
-
-@dataclass(frozen=True)
-class Runs:
-    """All arms on one setting.
-
-    Args:
-        setting: Its name.
-        recipe: What the arms have in common.
-        arms: Name -> runs.
-        base: Test rows of the untouched base model.
-        chance: Mean score of guessing: of the most frequent answer of the training
-            rows, or of any option, whichever is better.
-    """
-
-    setting: str
-    recipe: Recipe
-    arms: Mapping[str, ArmRuns]
-    base: Rows
-    chance: float
-
-    def difference(self, ours: str, theirs: str) -> Difference:
-        """Return how much one arm scores above another, over rows and seeds."""
-        return paired_difference(self.arms[ours].rows, self.arms[theirs].rows)
-
-    def part(self, what: str, ours: str, theirs: str, *, counts: bool = True) -> Part:
-        """Compare the mean test score of two arms."""
-        gap = self.difference(ours, theirs)
-        value, reference = (fmean(self.arms[name].means) for name in (ours, theirs))
-        chance = self.is_at_chance(ours, theirs)
-        return part_from(what, value, reference, gap, at_chance=chance, counts=counts)
-
-    def is_at_chance(self, *names: str) -> bool:
-        """Whether none of these arms can be told from guessing."""
-        return not any(self._beats_chance(name) for name in names)
-
-    def _beats_chance(self, name: str) -> bool:
-        rows = self.arms[name].rows
-        guessed = [
-            {task: [self.chance] * len(one) for task, one in seed.items()}
-            for seed in rows
-        ]
-        return paired_difference(rows, guessed).low > 0
+    seeds, scorings, tuning = (
+        found[key] for key in ("seeds", "scorings", "tuning_seeds")
+    )
+    return Profile(name, tuple(seeds), rates, scorings, tuning)
 
 
 class Bench:
@@ -176,6 +96,18 @@ class Bench:
         self.profile, self.cache, self.options = profile, cache, dict(options or {})
         self.workers, self.report = workers, report
         self.seen: list[Runs] = []
+        self.tuning_seeds = self._read_tuning_seeds()
+
+    def _read_tuning_seeds(self) -> tuple[int, ...]:
+        """Return the seeds that choose the learning rates."""
+        seeds = self.profile.seeds
+        count = self.options.get("tuning_seeds", self.profile.tuning_seeds)
+        if not isinstance(count, int) or not 1 <= count <= len(seeds):
+            raise ConfigError(
+                f"tuning_seeds: must be a whole number from 1 to {len(seeds)}, got "
+                f"{count!r}. Correct the line or the profile."
+            )
+        return seeds[:count]
 
     def recipe(self, setting: str, *changes: str) -> Recipe:
         """Read the recipe of a setting, with the folder of the data filled in."""
@@ -247,12 +179,20 @@ class Bench:
         self, common: Recipe, arms: Sequence[Arm], rates: Sequence[float]
     ) -> dict[str, tuple[float, dict[float, float]]]:
         """Return, per arm, the chosen rate and what each rate scored."""
-        first, grid = self.profile.seeds[0], sorted(set(rates))
-        jobs = [self._cell(common, arm, rate, first) for arm in arms for rate in grid]
+        grid = sorted(set(rates))
+        jobs = [
+            self._cell(common, arm, rate, seed)
+            for arm in arms
+            for rate in grid
+            for seed in self.tuning_seeds
+        ]
         found = iter(self._all(jobs, cells.train))
         chosen = {}
         for arm in arms:
-            tried = {rate: _need(next(found).validation) for rate in grid}
+            tried = {
+                rate: fmean(_need(next(found).validation) for _ in self.tuning_seeds)
+                for rate in grid
+            }
             # Of equally good rates the lowest.
             best = max(grid, key=lambda rate: (tried[rate], -rate))
             chosen[arm.name] = (best, tried)
@@ -265,7 +205,7 @@ class Bench:
             f"training.seed={seed}",
             "training.disable_tqdm=true",
         ]
-        if seed != self.profile.seeds[0]:
+        if seed not in self.tuning_seeds:
             # Nothing is chosen with these rows, so no time is spent on scoring them.
             changes.append("data.validation_share=0")
         recipe = check_recipe(override(common.model_dump(mode="json"), changes))

@@ -25,7 +25,7 @@ from cotune.recipes import (
     count_trained,
     load_recipe_tasks,
     open_base,
-    open_run,
+    open_trained,
     run_recipe,
     time_training,
 )
@@ -167,7 +167,7 @@ def _score(recipe: Recipe) -> Rows:
     tasks = load_recipe_tasks(recipe)
     for group in [[task] for task in tasks] if recipe.separate else [tasks]:
         where = folder / group[0].name if recipe.separate else folder
-        opened = open_run(where, tasks=group)
+        opened = open_trained(where, group)
         rows |= {task.name: score_rows(opened, task) for task in group}
     return rows
 
@@ -181,4 +181,5 @@ def _score_base(recipe: Recipe) -> Rows:
 def _title(recipe: Recipe) -> str:
     adapter, training = recipe.adapter, recipe.training
     rate = f"learning rate {training.learning_rate:g}"
-    return f"{adapter.method}, {rate}, seed {training.seed} ({digest(recipe)})"
+    method = "whole model" if adapter is None else adapter.method
+    return f"{method}, {rate}, seed {training.seed} ({digest(recipe)})"

@@ -13,11 +13,12 @@ from typing import Any
 
 from benchmarks.evidence.advise import build_advice
 from benchmarks.evidence.bench import HERE
+from benchmarks.evidence.beyond.page import build_beyond, read_sharing
 from benchmarks.evidence.command import read_config, show
 from benchmarks.evidence.files import write
 from benchmarks.evidence.parts import NOT_RUN, Part, decide, read_part
-from cotune.report._blocks import Section, Table
-from cotune.report._page import _render
+from benchmarks.evidence.tables import tabulate_aggregations, tabulate_arms
+from cotune.report import Section, Table, render_page
 
 LINES = tuple(f"L{number}" for number in range(1, 16))
 PROFILES = ("full", "quick")
@@ -81,7 +82,9 @@ def build_sections(lines: Sequence[Line]) -> dict[str, Section]:
             title = f"{line.name}: {line.config['claim']}"
             lead = f"Verdict: {line.verdict}. {line.why}".strip()
             sections[line.name.lower()] = Section(title, lead, list(_tables(line)))
-    return sections
+    composed = next((line.record for line in lines if line.name == "L15"), None)
+    beyond = build_beyond(composed, read_sharing())
+    return sections if beyond is None else {**sections, "beyond": beyond}
 
 
 def _ledger(lines: Sequence[Line]) -> Section:
@@ -128,8 +131,18 @@ def _where(line: Line) -> str:
 
 
 def _models(line: Line) -> str:
+    return ", ".join(dict.fromkeys(one["model"] for one in _settings(line)))
+
+
+def _settings(line: Line) -> list[Mapping[str, Any]]:
+    """Return all settings on which arms were tuned, those of federations too."""
     assert line.record is not None
-    return ", ".join(dict.fromkeys(one["model"] for one in line.record["settings"]))
+    return [*line.record["settings"], *_federations(line)]
+
+
+def _federations(line: Line) -> list[Mapping[str, Any]]:
+    assert line.record is not None
+    return line.record["extra"].get("federations", [])
 
 
 def _tables(line: Line) -> Iterator[Table]:
@@ -144,7 +157,9 @@ def _tables(line: Line) -> Iterator[Table]:
     note = "In brackets: beside the claim, the verdict does not read it."
     yield Table(f"Parts. {note}", columns, rows)
     for setting in record["settings"]:
-        yield _arms(setting)
+        yield tabulate_arms(setting)
+    for setting in _federations(line):
+        yield tabulate_aggregations(setting)
 
 
 def _describe(line: Line) -> list[list[str]]:
@@ -178,7 +193,7 @@ def command_of(name: str, profile: str) -> str:
 def _seeds(line: Line) -> str:
     record = line.record
     assert record is not None
-    if not record["settings"]:
+    if not _settings(line):
         return "those of the experiment"
     return ", ".join(map(str, record["seeds"]))
 
@@ -186,34 +201,13 @@ def _seeds(line: Line) -> str:
 def _rates(line: Line) -> str:
     record = line.record
     assert record is not None
-    if not record["settings"]:
+    if not _settings(line):
         return "none chosen"
     rates = ", ".join(f"{rate:g}" for rate in record["learning_rates"])
-    return f"{rates}; chosen per arm on validation rows of the first seed"
-
-
-def _arms(setting: Mapping[str, Any]) -> Table:
-    base = setting["base"]["mean"]
-    caption = (
-        f"Arms on {setting['setting']}: {setting['steps']} steps of "
-        f"{setting['rows_per_step']} rows, at most {setting['max_length']} tokens. "
-        f"Base model {base:.3f}, guessing {setting['chance']:.3f}."
-    )
-    columns = ["arm", "mean", "worst task", "spread", "dm%", "rate", "numbers", "s"]
-    rows = [
-        [
-            arm["name"],
-            f"{arm['mean']:.3f}",
-            f"{arm['worst_task']:.3f}",
-            f"{arm['spread_of_tasks']:.3f}",
-            "-" if arm["dm"] is None else f"{arm['dm']:+.2f}",
-            f"{arm['rate']:g}{' (edge)' if arm['rate_at_edge'] else ''}",
-            f"{arm['parameters']:,}",
-            f"{arm['seconds']:.0f}",
-        ]
-        for arm in setting["arms"]
-    ]
-    return Table(caption, columns, rows)
+    # Records from before more than one seed could choose name none.
+    count = len(record.get("tuning_seeds", record["seeds"][:1]))
+    seeds = "the first seed" if count == 1 else f"the first {count} seeds"
+    return f"{rates}; chosen per arm on validation rows of {seeds}"
 
 
 def build_markdown(lines: Sequence[Line]) -> str:
@@ -238,7 +232,7 @@ def _escape(cell: object) -> str:
 
 def build_page(lines: Sequence[Line]) -> str:
     """Write the document as one HTML page, in the style of the reports."""
-    return _render("Evidence", build_sections(lines))
+    return render_page("Evidence", build_sections(lines))
 
 
 def build_which_method(lines: Sequence[Line]) -> str:

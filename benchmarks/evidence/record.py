@@ -10,9 +10,10 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from benchmarks.evidence.arms import SEPARATE
-from benchmarks.evidence.bench import ArmRuns, Bench, Runs
+from benchmarks.evidence.bench import Bench
 from benchmarks.evidence.files import write
 from benchmarks.evidence.parts import Part, decide
+from benchmarks.evidence.runs import ArmRuns, Runs
 from benchmarks.harness import hardware
 
 
@@ -86,6 +87,7 @@ def write_record(
         "line": folder.name,
         "profile": profile.name,
         "seeds": list(profile.seeds),
+        "tuning_seeds": list(bench.tuning_seeds),
         "learning_rates": list(profile.rates),
         "verdict": decide(parts),
         "parts": [part.as_dict() for part in parts],

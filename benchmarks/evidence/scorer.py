@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +12,11 @@ from typing import Any
 
 from peft.tuners.tuners_utils import BaseTunerLayer
 
+from benchmarks.answers import Answers, answer, prepare
 from benchmarks.evidence.cells import Rows, score_rows
 from cotune import Adapter, load_adapter, write_adapter
 from cotune.data import Task
+from cotune.operators.merge import ensemble
 from cotune.recipes import OpenedBase, Recipe, load_recipe_tasks, open_base
 from cotune.schedules import group_layers
 from cotune.training import score_task
@@ -49,6 +51,15 @@ class Scorer:
         """Return the mean score over the tasks."""
         return fmean(fmean(rows) for rows in self.rows(adapter).values())
 
+    def ensemble(self, adapters: Sequence[Adapter]) -> float:
+        """Return the mean accuracy over the tasks of averaged logits of options."""
+        said = [self._answers(adapter) for adapter in adapters]
+        found: list[float] = []
+        for parts in zip(*said, strict=True):
+            logits = ensemble(part.logits for part in parts)
+            found.append(Answers(logits, parts[0].right).accuracy)
+        return fmean(found)
+
     def blocks(self, adapter: Adapter) -> Mapping[str, tuple[str, ...]]:
         """Return block -> names of its layers, from input to output."""
         return {group.name: group.layers for group in group_layers(adapter.layers)}
@@ -58,6 +69,12 @@ class Scorer:
         """Hold an adapter, to score it with some of its layers off."""
         with self._with(adapter) as opened:
             yield Switching(opened, self.tasks)
+
+    def _answers(self, adapter: Adapter) -> list[Answers]:
+        size = self._opened.recipe.evaluation.batch_size
+        with self._with(adapter) as opened:
+            batches = [prepare(opened.base, task, size, None) for task in self.tasks]
+            return [answer(opened.model, each) for each in batches]
 
     @contextmanager
     def _with(self, adapter: Adapter | None) -> Iterator[OpenedBase]:

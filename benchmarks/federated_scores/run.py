@@ -10,7 +10,9 @@ import argparse
 import json
 import os
 import statistics
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -76,27 +78,66 @@ def summary(run: Run, clients: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def show(runs: list[dict[str, Any]]) -> Table:
+@dataclass(frozen=True)
+class Row:
+    """One method with one set of clients and ranks, over its seeds.
+
+    Args:
+        clients: Which set.
+        ranks: ``equal`` or ``mixed``.
+        method: Name of the aggregation.
+        seeds: How many.
+        means: Score -> mean over clients and seeds.
+        spreads: Score -> standard deviation over seeds, 0 for one seed.
+        worsts: Score -> score of the worst client, mean over seeds.
+        megabytes: Up and down, all clients and rounds.
+    """
+
+    clients: str
+    ranks: str
+    method: str
+    seeds: int
+    means: dict[str, float]
+    spreads: dict[str, float]
+    worsts: dict[str, float]
+    megabytes: float
+
+
+def tabulate(runs: Sequence[dict[str, Any]]) -> list[Row]:
+    """Gather the seeds of each method."""
+    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    for run in runs:
+        key = (run["clients"], run["ranks"], run["method"])
+        groups.setdefault(key, []).append(run)
+    return [_row(key, group) for key, group in groups.items()]
+
+
+def _row(key: tuple[str, str, str], group: list[dict[str, Any]]) -> Row:
+    means = {score: [run[score]["mean"] for run in group] for score in SCORES}
+    several = len(group) > 1
+    return Row(
+        *key,
+        len(group),
+        {k: statistics.fmean(v) for k, v in means.items()},
+        {k: statistics.stdev(v) if several else 0.0 for k, v in means.items()},
+        {s: statistics.fmean(run[s]["worst"] for run in group) for s in SCORES},
+        (group[0]["up"] + group[0]["down"]) / 1e6,
+    )
+
+
+def show(rows: Sequence[Row]) -> Table:
     """Return a table: means over seeds, and their standard deviation."""
     table = Table(title="Accuracy of clients, mean (worst) after aggregation, training")
     for name in ("clients", "ranks", "method", "aggregated", "trained", "MB up + down"):
         table.add_column(name)
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for run in runs:
-        key = tuple(str(run[name]) for name in ("clients", "ranks", "method"))
-        groups.setdefault(key, []).append(run)
-    for key, group in groups.items():
-        cells = [_cell([run[score] for run in group]) for score in SCORES]
-        traffic = (group[0]["up"] + group[0]["down"]) / 1e6
-        table.add_row(*key, *cells, f"{traffic:.2f}")
+    for row in rows:
+        cells = [
+            f"{row.means[s]:.3f} +- {row.spreads[s]:.3f} ({row.worsts[s]:.3f})"
+            for s in SCORES
+        ]
+        names = (row.clients, row.ranks, row.method)
+        table.add_row(*names, *cells, f"{row.megabytes:.1f}")
     return table
-
-
-def _cell(scores: list[dict[str, float]]) -> str:
-    means = [score["mean"] for score in scores]
-    spread = statistics.stdev(means) if len(means) > 1 else 0.0
-    worst = statistics.fmean(score["worst"] for score in scores)
-    return f"{statistics.fmean(means):.3f} +- {spread:.3f} ({worst:.3f})"
 
 
 def main() -> None:
@@ -125,7 +166,7 @@ def main() -> None:
     record["hardware"]["workers"] = args.workers
     args.out.parent.mkdir(exist_ok=True)
     args.out.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    Console().print(show(rows))
+    Console().print(show(tabulate(rows)))
 
 
 if __name__ == "__main__":

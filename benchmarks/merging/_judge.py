@@ -4,36 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
+from benchmarks.answers import Answers, answer, prepare
 from cotune import Adapter
-from cotune.data import Batch, Task, build_collator
+from cotune.data import Task
 from cotune.recipes import Recipe
 from cotune.training import load_base
-from cotune.training.bases._causal import _answer_losses
-from cotune.training.bases._embedding import match_options
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a model makes of the test rows of one task.
-
-    Args:
-        logits: Of the options, shape (rows, options); minus infinity where a row has
-            fewer.
-        right: Index of the right option, shape (rows,).
-    """
-
-    logits: Tensor
-    right: Tensor
-
-    @property
-    def accuracy(self) -> float:
-        """Return the share of rows whose largest logit is the right one."""
-        return float((self.logits.argmax(1) == self.right).double().mean())
 
 
 class Judge:
@@ -52,7 +28,7 @@ class Judge:
         )
         size = recipe.evaluation.batch_size
         self.batches = {
-            task.name: list(self._prepare(task, size, most_rows)) for task in tasks
+            task.name: prepare(self.base, task, size, most_rows) for task in tasks
         }
         self._known: dict[tuple[str, int], float] = {}
         self._held: list[Adapter] = []
@@ -67,38 +43,10 @@ class Judge:
                 self._held.append(adapter)
         return self._known[key]
 
-    @torch.no_grad()
     def answer(self, task: str, adapter: Adapter | None = None) -> Answers:
         """Compute the logits of all options of all test rows."""
         with self._wearing(adapter):
-            parts = [self._logits(batch) for batch in self.batches[task]]
-        most = max(logits.shape[1] for logits, _ in parts)
-        filled = [
-            torch.nn.functional.pad(
-                logits, (0, most - logits.shape[1]), value=float("-inf")
-            )
-            for logits, _ in parts
-        ]
-        return Answers(torch.cat(filled), torch.cat([right for _, right in parts]))
-
-    def _prepare(self, task: Task, size: int, most_rows: int) -> Iterator[Batch]:
-        form = self.base.form_to_score(task)
-        encoded = list(self.base.encode(task, "test", form))[:most_rows]
-        encoded.sort(key=lambda row: len(str(row["input_ids"])))
-        collate = build_collator(form, self.base.tokenizer)
-        for start in range(0, len(encoded), size):
-            yield collate(encoded[start : start + size])
-
-    def _logits(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        if "option_index" in batch:
-            return match_options(self.base.model, batch), batch["labels"]
-        losses, _ = _answer_losses(self.base.model, batch)
-        owner, right = batch["option_row"], batch["answer"]
-        counts = owner.bincount(minlength=len(right))
-        place = torch.cat([torch.arange(int(count)) for count in counts])
-        logits = torch.full((len(right), int(counts.max())), float("-inf"))
-        logits[owner, place] = -losses
-        return logits, right
+            return answer(self.base.model, self.batches[task])
 
     @contextmanager
     def _wearing(self, adapter: Adapter | None) -> Iterator[None]:

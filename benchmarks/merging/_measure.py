@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from benchmarks.merging._judge import Answers, Judge
+from benchmarks.answers import Answers
+from benchmarks.merging._judge import Judge
 from benchmarks.merging._train import Question, Say, Trained
 from cotune.analysis import (
     Connectivity,

@@ -34,6 +34,7 @@ def results(adapter):
         "change": lambda run: run(several["a"], several["b"], factors=("A", "B")),
         "conflict": lambda run: run(gradients),
         "affinity": lambda run: run(several),
+        "sharing": lambda run: run(several),
         "pruning": lambda run: run(several["a"], score_of_a),
         "merging": lambda run: run(several, lambda task, found: score_of_a(found)),
     }
@@ -66,6 +67,7 @@ def test_the_frame_has_the_numbers_of_the_rows(results, name):
     assert frame.to_dict("records") == [dict(row) for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ANALYSES)
 def test_a_picture_is_written(results, name, tmp_path):
     path = results[name].plot(tmp_path / "made" / "picture.png")

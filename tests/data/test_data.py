@@ -65,6 +65,7 @@ def test_the_section_survives_being_written_and_read():
     assert DataSpec.model_validate(json.loads(data.model_dump_json())) == data
 
 
+@pytest.mark.slow
 def test_importing_the_room_loads_no_heavy_package():
     from helpers import run_python
 

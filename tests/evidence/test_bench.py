@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 from benchmarks.evidence.arms import LORA, SEPARATE
-from benchmarks.evidence.bench import read_profile, separate_arm
+from benchmarks.evidence.bench import Bench, read_profile, separate_arm
+from benchmarks.evidence.cells import train
 from benchmarks.evidence.command import build_table
 from benchmarks.evidence.record import describe, multi_task_change, write_record
 from benchmarks.evidence.scorer import Scorer
@@ -42,11 +43,36 @@ def test_every_arm_is_tuned_on_the_first_seed_and_tested_on_all(
     )
 
 
+def test_two_seeds_can_choose_the_rate_together(runs, small_bench) -> None:
+    both = Bench(
+        small_bench.profile,
+        small_bench.cache,
+        options={"tuning_seeds": 2},
+        report=lambda text: None,
+    )
+    arm = both.run("world", [LORA]).arms["LoRA"]
+    scores = [train(recipe).validation for recipe in arm.recipes]
+    assert all(recipe.data.validation_share == 0.25 for recipe in arm.recipes)
+    known = [score for score in scores if score is not None]
+    assert len(known) == 2
+    assert arm.tried[arm.rate] == pytest.approx(sum(known) / 2)
+    # The first seed alone saw what it sees in a line that tunes on one.
+    assert scores[0] == runs.arms["LoRA"].tried[arm.rate]
+
+
+@pytest.mark.parametrize("count", [0, 3, 1.5, "two"])
+def test_a_number_of_tuning_seeds_that_there_is_not_is_refused(
+    count: object, small_bench
+) -> None:
+    with pytest.raises(ConfigError, match="from 1 to 2"):
+        Bench(small_bench.profile, small_bench.cache, options={"tuning_seeds": count})
+
+
 def test_a_second_call_trains_nothing(runs, small_bench, monkeypatch) -> None:
     from benchmarks.evidence import cells
 
     monkeypatch.delattr(cells, "run_recipe")
-    monkeypatch.delattr(cells, "open_run")
+    monkeypatch.delattr(cells, "open_trained")
     again = small_bench.run("world", [LORA, WIDE])
     assert again.arms["LoRA"].rows == runs.arms["LoRA"].rows
 
@@ -93,6 +119,25 @@ def test_a_scorer_scores_as_the_run_was_scored(runs, small_bench) -> None:
         assert model.accuracy(everything) == pytest.approx(arm.means[1])
         base = sum(sum(rows) / len(rows) for rows in runs.base.values()) / 2
         assert model.accuracy([]) == pytest.approx(base)
+
+
+def test_an_ensemble_of_one_is_that_one_and_of_two_lies_with_their_logits(
+    runs, small_bench
+) -> None:
+    scorer = Scorer(small_bench.recipe("world"), None)
+    one, other = (
+        read_adapter(Path(recipe.output_dir) / "adapter")
+        for recipe in runs.arms["LoRA"].recipes
+    )
+    assert scorer.ensemble([one]) == pytest.approx(scorer.mean(one))
+    # The mean of equal logits is those logits, whoever else is asked first.
+    assert scorer.ensemble([other, other]) == pytest.approx(scorer.mean(other))
+    pair = scorer._answers(one), scorer._answers(other)
+    expected = [
+        float(((a.logits + b.logits).argmax(1) == a.right).double().mean())
+        for a, b in zip(*pair, strict=True)
+    ]
+    assert scorer.ensemble([one, other]) == pytest.approx(sum(expected) / 2)
 
 
 def test_an_unknown_profile_is_refused() -> None:

@@ -23,7 +23,7 @@ def test_a_cell_is_trained_and_scored_once(small_bench, tmp_path, monkeypatch) -
     assert set(rows) == {"left", "right"} and len(rows["left"]) == 6
     assert first.parameters > 0 and 0 <= first.validation <= 1
     monkeypatch.delattr(cells, "run_recipe")
-    monkeypatch.delattr(cells, "open_run")
+    monkeypatch.delattr(cells, "open_trained")
     assert cells.train(recipe) == first
     assert cells.score(recipe) == rows
 

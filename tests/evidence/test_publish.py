@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from benchmarks.evidence.advise import NO_ADVICE, advise, read_advice
 from benchmarks.evidence.publish import (
     DOCS,
@@ -59,6 +60,18 @@ def test_a_line_that_was_run_shows_its_command_and_every_part() -> None:
         if line.record is not None:
             assert command_of(line.name, line.record["profile"]) in text
             assert all(part.what.replace("|", "\\|") in text for part in line.parts)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"), [([0], "of the first seed"), ([0, 1], "of the first 2 seeds")]
+)
+def test_a_line_says_how_many_seeds_chose_its_rates(
+    seeds: list[int], words: str
+) -> None:
+    run = next(line for line in read_lines() if line.record and line.record["settings"])
+    assert run.record is not None
+    line = Line(run.name, run.config, {**run.record, "tuning_seeds": seeds})
+    assert words + " |" in build_markdown([line])
 
 
 def test_the_document_names_no_folder_of_a_machine() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cotune._errors import ConfigError
-from cotune.report import build_page, write_report
+from cotune.report import Section, Table, build_page, render_page, write_report
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 
@@ -55,6 +55,17 @@ def charts_of(page: str) -> dict:
 def test_every_tag_of_the_page_is_closed_in_order(make_run) -> None:
     page = Page(build_page([make_run()]))
     assert page.open == []
+
+
+def test_a_page_of_sections_of_ones_own_shows_them_as_text_without_plotly() -> None:
+    table = Table(EVIL, ["name", "value"], [["one", 1], ["two", None]])
+    text = render_page("Mine", {"first": Section("First", EVIL, [table])})
+    page = Page(text)
+    assert page.open == []
+    assert "Mine" in page.texts["title"]
+    assert "one" in page.texts["th"] and "1" in page.texts["td"]
+    assert EVIL not in text and EVIL in page.texts["caption"]
+    assert len(text) < 100_000
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(make_run) -> None:
@@ -137,6 +148,7 @@ def test_the_page_stays_small_although_it_carries_plotly(make_run) -> None:
     assert len(build_page([make_run()]).encode()) < 2.5e6
 
 
+@pytest.mark.slow
 def test_the_same_folder_gives_the_same_page(make_run) -> None:
     folder = make_run()
     assert build_page([folder]) == build_page([folder])

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from cotune.analysis import ANALYSES
-from cotune.report import SECTIONS
-from cotune.report._blocks import Chart, Section, Table
+from cotune.report import SECTIONS, Chart, Section, Table
 from cotune.report._run_folder import open_run_folder, open_runs
 
 

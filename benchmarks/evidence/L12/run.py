@@ -4,34 +4,25 @@ from __future__ import annotations
 
 from benchmarks.evidence.bench import Bench
 from benchmarks.evidence.command import Measured, main
-from benchmarks.evidence.federation import SCORES, run_federation
-from benchmarks.evidence.L11.run import MARGIN
-from benchmarks.evidence.parts import part_by_rule, part_of
+from benchmarks.evidence.federation import MARGIN, run_federations
+from benchmarks.evidence.parts import Part, part_by_rule
+
+OURS, THEIRS = "fed-alora-any", "zeropad"
 
 
 def measure(bench: Bench) -> Measured:
     """Run clients of several ranks with both aggregations."""
     ranks = f"federated.ranks={bench.options['ranks']}"
-    found = {
-        name: run_federation(
-            bench, bench.options["setting"], f"federated.aggregation={name}", ranks
-        )
-        for name in ("fed-alora-any", "zeropad")
-    }
-    ours, theirs = found["fed-alora-any"], found["zeropad"]
-    parts = [
-        part_of(
-            f"{key.replace('_', ' ')}: Fed-ALoRA - zero padding",
-            ours.means(key),
-            theirs.means(key),
-            margin=MARGIN,
-        )
-        for key in SCORES
-    ]
-    share = ours.bytes / theirs.bytes
-    parts.append(part_by_rule("traffic, share of padding's", share, "< 1", share < 1))
-    extra = {name: one.as_dict() for name, one in found.items()}
-    return Measured(parts, {"margin": MARGIN, "aggregations": extra})
+    parts: list[Part] = []
+    described = []
+    for setting in bench.options["settings"]:
+        found = run_federations(bench, setting, (OURS, THEIRS), ranks)
+        parts += found.parts("Fed-ALoRA - zero padding", OURS, THEIRS)
+        share = found.traffic(OURS, THEIRS)
+        what = f"{setting}, traffic, share of padding's"
+        parts.append(part_by_rule(what, share, "< 1", share < 1))
+        described.append(found.describe())
+    return Measured(parts, {"margin": MARGIN, "federations": described})
 
 
 if __name__ == "__main__":

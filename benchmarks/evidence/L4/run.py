@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks.evidence.arms import COTO, LORA
+from dataclasses import replace
+
+from benchmarks.evidence.arms import COTO, FULL, LORA
 from benchmarks.evidence.bench import Bench
 from benchmarks.evidence.command import Measured, main
 from benchmarks.evidence.parts import Part
+from benchmarks.evidence.runs import Runs
 
 
 def measure(bench: Bench) -> Measured:
@@ -19,7 +22,18 @@ def measure(bench: Bench) -> Measured:
             runs = bench.run(setting, [LORA, COTO], changes=changes)
             what = f"{setting}, {steps} steps: CoTo - LoRA"
             parts.append(runs.part(what, COTO.name, LORA.name))
+            if share == 1 and bench.options["full_rates"]:
+                parts.append(_compare_full(bench, setting, changes, runs))
     return Measured(parts)
+
+
+def _compare_full(bench: Bench, setting: str, changes: list[str], runs: Runs) -> Part:
+    """Train the whole model too, beside the claim; it wants lower learning rates."""
+    rates = bench.options["full_rates"]
+    found = bench.run(setting, [FULL], changes=changes, rates=rates)
+    both = replace(runs, arms={**runs.arms, **found.arms})
+    what = f"{setting}: {FULL.name} - LoRA"
+    return both.part(what, FULL.name, LORA.name, counts=False)
 
 
 if __name__ == "__main__":

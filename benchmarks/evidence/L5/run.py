@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.evidence.arms import COTO, LORA, SEPARATE, SEPARATE_COTO
-from benchmarks.evidence.bench import ArmRuns, Bench, separate_arm
+from benchmarks.evidence.bench import Bench, separate_arm
 from benchmarks.evidence.command import Measured, main
 from benchmarks.evidence.parts import Part, part_of
+from benchmarks.evidence.runs import ArmRuns
 from benchmarks.evidence.scorer import Scorer
 from cotune import Adapter, merge_adapters, read_adapter
 
@@ -44,7 +45,7 @@ def measure(bench: Bench) -> Measured:
             apart[SEPARATE_COTO],
             apart[SEPARATE],
         )
-        for name in OPERATORS
+        for name in (*OPERATORS, "ensemble")
     ]
     return Measured([seeds, *tasks], {"rows_per_task": bench.profile.scorings})
 
@@ -66,20 +67,16 @@ def _merge_seeds(runs: ArmRuns, scorer: Scorer) -> list[float]:
 
 
 def _merge_tasks(runs: ArmRuns, method: str, scorer: Scorer) -> list[float]:
-    """Merge the adapters of all tasks, per seed."""
-    return [
-        scorer.mean(
-            _merge(
-                [
-                    read_adapter(Path(recipe.output_dir) / task.name / "adapter")
-                    for task in scorer.tasks
-                ],
-                method,
-                recipe.training.seed,
-            )
-        )
-        for recipe in runs.recipes
-    ]
+    """Merge the adapters of all tasks, or what they say, per seed."""
+    found: list[float] = []
+    for recipe in runs.recipes:
+        folders = [Path(recipe.output_dir) / task.name for task in scorer.tasks]
+        adapters = [read_adapter(folder / "adapter") for folder in folders]
+        if method == "ensemble":
+            found.append(scorer.ensemble(adapters))
+        else:
+            found.append(scorer.mean(_merge(adapters, method, recipe.training.seed)))
+    return found
 
 
 def _merge(adapters: Sequence[Adapter], method: str, seed: int) -> Adapter:

@@ -25,6 +25,10 @@ from ._pruning import Pruning as Pruning
 from ._pruning import default_trials as default_trials
 from ._pruning import pruning as pruning
 from ._result import Result as Result
+from ._sharing import LayerSharing as LayerSharing
+from ._sharing import Sharing as Sharing
+from ._sharing import sharing as sharing
+from ._sharing import sharing_from_gradients as sharing_from_gradients
 from ._similarity import Similarity as Similarity
 from ._similarity import similarity as similarity
 from ._stability import Stability as Stability

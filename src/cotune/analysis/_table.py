@@ -20,6 +20,7 @@ ANALYSES: Registry[Callable[..., Result]] = Registry(
         "change": f"{_HERE}._change:change_from_start",
         "conflict": f"{_HERE}._conflict:conflict",
         "affinity": f"{_HERE}._affinity:affinity",
+        "sharing": f"{_HERE}._sharing:sharing",
         "pruning": f"{_HERE}._pruning:pruning",
         "merging": f"{_HERE}._merging:merging",
     },

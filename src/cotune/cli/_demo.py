@@ -99,7 +99,7 @@ def _introduce(recipe: Recipe, rates: tuple[float, ...] | list[float]) -> str:
         f"A small language model; {len(tasks)} tasks, of two families and two "
         f"outsiders; of each {parts[0]} rows to train on, {parts[1]} to choose the "
         f"learning rate, {parts[2]} to test.\n"
-        f"Every method: rank {recipe.adapter.build(['-']).r}, "
+        f"Every method: rank {recipe.need_adapter().build(['-']).r}, "
         f"{training.max_steps} steps, learning rates "
         f"{', '.join(f'{rate:g}' for rate in rates)}. Separate LoRAs: the same steps, "
         "and of its task each sees as many rows as a joint adapter.\n"

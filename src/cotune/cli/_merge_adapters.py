@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -163,34 +162,15 @@ def _check(values: dict[str, Any]) -> MergeSpec:
 
     from .._errors import ConfigError
     from ..operators.merge import MergeSpec
+    from ..recipes._faults import describe_faults
 
     try:
         return MergeSpec.model_validate(values)
     except ValidationError as error:
-        lines = [line for fault in error.errors() for line in _describe(fault)]
+        lines = list(describe_faults(error, MergeSpec))
         count = f"{len(lines)} faults" if len(lines) > 1 else "a fault"
         shown = "\n".join(f"  - {line}" for line in lines)
         raise ConfigError(f"merge-adapters: {count}:\n{shown}") from None
-
-
-def _describe(fault: Any) -> Iterator[str]:
-    from .._errors import unknown_name
-    from ..operators.merge import MergeSpec
-    from ..operators.merge._spec import MergedAdapter
-
-    place = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        section = MergedAdapter if "." in place else MergeSpec
-        name = str(fault["loc"][-1])
-        yield f"{place}: {unknown_name('key', name, section.model_fields)}"
-    elif fault["type"] == "missing":
-        yield f"{place}: must be given, got nothing."
-    elif fault["type"] == "value_error":
-        for line in str(fault["msg"]).removeprefix("Value error, ").splitlines():
-            yield f"{place}: {line}" if place else line
-    else:
-        rule = str(fault["msg"]).replace("Input should be", "must be", 1)
-        yield f"{place}: {rule}, got {fault['input']!r:.60}."
 
 
 def _merge(spec: MergeSpec) -> None:

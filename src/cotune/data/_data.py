@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ._discover import FolderSpec, discover
 from ._load import Task, check_names, load_tasks
 from ._mixture import MixtureSpec
+from ._noise import check_noise
 from ._spec import Spec
 from ._split import LimitSpec
 from ._task import OnBadRow, TaskSpec
@@ -38,6 +39,15 @@ class DataSpec(Spec):
         description="Part of the training rows cut off for validation, in [0, 1), for "
         "tasks that set none of their own and have no validation file.",
     )
+    label_noise: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="Part of the training rows that get another of their options as "
+        "answer, in [0, 1), for tasks that set none of their own. Drawn with the seed, "
+        "after the validation part is cut; the wrong rows of a smaller part are among "
+        "those of a larger one. Tasks without options are refused.",
+    )
     on_bad_row: OnBadRow = Field(
         default="error",
         description="error: a bad row stops the run, and all are listed. skip: bad "
@@ -65,17 +75,20 @@ def list_tasks(data: DataSpec) -> list[TaskSpec]:
         data: The data section.
 
     Returns:
-        The tasks, with the limits and ``on_bad_row`` of the section where they set
-        none. (``validation_share`` waits for :func:`load_data`: it does not apply to
-        tasks that have a validation file.)
+        The tasks, with the limits, ``label_noise`` and ``on_bad_row`` of the section
+        where they set none. (``validation_share`` waits for :func:`load_data`: it does
+        not apply to tasks that have a validation file.)
 
     Raises:
-        ConfigError: No task, names that repeat, or a folder that cannot be used.
+        ConfigError: No task, names that repeat, a folder that cannot be used, or label
+            noise for tasks without options.
     """
     found = [task for folder in data.folders for task in discover(folder, data.root)]
     tasks = [*found, *data.tasks]
     check_names([task.name for task in tasks])
-    return [_fill_in(task, data) for task in tasks]
+    filled = [_fill_in(task, data) for task in tasks]
+    check_noise(filled)
+    return filled
 
 
 def load_data(data: DataSpec, *, seed: int = 0) -> list[Task]:
@@ -101,6 +114,8 @@ def _fill_in(task: TaskSpec, data: DataSpec) -> TaskSpec:
         for (name, own), (_, limit) in zip(task.limits, data.limits, strict=True)
     }
     filled: dict[str, Any] = {"limits": LimitSpec(**limits)}
+    if task.label_noise is None and data.label_noise:
+        filled["label_noise"] = data.label_noise
     if task.on_bad_row is None:
         filled["on_bad_row"] = data.on_bad_row
     return task.model_copy(update=filled)

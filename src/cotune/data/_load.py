@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._errors import ConfigError
 from ._faults import RowError, RowFault
 from ._metrics import METRICS
+from ._noise import add_label_noise
 from ._readers import RawRow, RawRows
 from ._rows import check_options, check_rows
 from ._seed import make_generator
@@ -43,7 +44,7 @@ class Task:
     Args:
         name: Name of the task.
         spec: What the recipe says.
-        train: Training rows; at least one.
+        train: Training rows; at least one. With label noise, some have a wrong answer.
         validation: Validation rows, or None.
         test: Test rows, or None.
         labels: The answers to choose from, if they are the same in every row; or None.
@@ -71,8 +72,9 @@ def load_tasks(
     Args:
         specs: The tasks, with different names.
         root: Folder that relative paths start at; None: the current folder.
-        seed: Decides which rows are cut off for validation, and which training rows
-            are used where there is a limit. Test rows do not depend on it.
+        seed: Decides which rows are cut off for validation, which training rows are
+            used where there is a limit, and which of these get a wrong answer where
+            there is label noise. Test rows do not depend on it.
         validation_share: Part of the training rows cut off for validation, in [0, 1),
             for tasks that set none of their own and have no validation file.
 
@@ -274,6 +276,13 @@ def _limit(task: Task, seed: int, share: float) -> Task:
         share=share,
         train_rows=limits.train_rows,
         generator=make_generator(seed, "split", task.name),
+    )
+    # Last, so that the rows which choose and which judge are right, and the share is
+    # that of the rows which are trained on.
+    train = add_label_noise(
+        train,
+        share=task.spec.label_noise or 0.0,
+        generator=make_generator(seed, "label noise", task.name),
     )
     test = task.test
     if test is not None:

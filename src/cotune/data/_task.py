@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from ._metrics import METRICS
+from ._noise import check_noise
 from ._rows import FieldSpec, check_options
 from ._source import SourceSpec
 from ._spec import Spec
@@ -68,6 +69,15 @@ class TaskSpec(Spec):
         description="Part of the training rows cut off for validation, in [0, 1). "
         "None: as the data section says; 0 for a task with a validation file.",
     )
+    label_noise: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="Part of the training rows that get another of their options as "
+        "answer, in [0, 1), to see how well training bears wrong labels. For kinds "
+        "choice and label. Validation and test rows stay as they are. None: as the "
+        "data section says, or 0.",
+    )
     on_bad_row: OnBadRow | None = Field(
         default=None,
         description="error: a bad row stops the run, and all are listed. skip: bad "
@@ -91,6 +101,7 @@ class TaskSpec(Spec):
                     f"{self.kind}. Leave them out."
                 )
             check_options(self.options, f"{where}: options")
+        check_noise([self])
         if self.template.answer is not None and self.fields.answer_is == "index":
             raise ValueError(
                 f"{where}: an answer made by a template is text, got "

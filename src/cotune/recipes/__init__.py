@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from ._comparison import Cell, Comparison
     from ._deployed import build_deployed_server, build_node_app
     from ._federate import build_plan, explain_federation, federate
-    from ._open import OpenedBase, OpenedRun, open_base, open_run, read_run_recipe
+    from ._open import (
+        OpenedBase,
+        OpenedRun,
+        open_base,
+        open_run,
+        open_trained,
+        read_run_recipe,
+    )
     from ._override import override
     from ._paired import Difference, paired_difference
     from ._read import check_recipe, list_recipes, read_recipe
@@ -49,6 +56,7 @@ _PUBLIC = {
     "load_recipe_tasks": "_tasks",
     "open_base": "_open",
     "open_run": "_open",
+    "open_trained": "_open",
     "override": "_override",
     "paired_difference": "_paired",
     "parse_arm": "_arms",
@@ -87,6 +95,7 @@ __all__ = [
     "load_recipe_tasks",
     "open_base",
     "open_run",
+    "open_trained",
     "override",
     "paired_difference",
     "parse_arm",

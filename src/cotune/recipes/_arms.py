@@ -51,7 +51,7 @@ def arm_of_method(method: str, recipe: Recipe) -> Arm:
     name = "lora" if method == SEPARATE else method
     title = find_method(name).title
     title = f"separate {title}s" if method == SEPARATE else title
-    if name == recipe.adapter.method:
+    if name == recipe.need_adapter().method:
         return Arm(title, apart)
     fields = [f"adapter.{field}=null" for field in _FROM_TABLE]
     return Arm(title, (*apart, f"adapter.method={name}", *fields))

@@ -15,7 +15,7 @@ from .._errors import ConfigError
 from .._files import write_text
 from ..data import METRICS, Task
 from ._comparison import Cell
-from ._open import OpenedBase, open_base, open_run
+from ._open import OpenedBase, open_base, open_trained
 from ._paired import Rows
 from ._recipe import Recipe
 from ._run import count_trained, run_recipe, time_training
@@ -79,7 +79,7 @@ def test_cell(recipe: Recipe, tasks: Sequence[Task]) -> Rows:
     for group in groups:
         with quiet():
             place = folder / group[0].name if recipe.separate else folder
-            opened = open_run(place, tasks=group)
+            opened = open_trained(place, group)
         rows |= {task.name: _score_rows(opened, task) for task in group}
     if is_first():
         write_text(path, json.dumps(rows) + "\n")

@@ -12,11 +12,14 @@ from ..data._values import shorten
 from ._recipe import Recipe
 
 
-def describe_faults(error: ValidationError) -> Iterator[str]:
+def describe_faults(
+    error: ValidationError, model: type[BaseModel] = Recipe
+) -> Iterator[str]:
     """Describe every fault of a recipe.
 
     Args:
-        error: What pydantic raised for a :class:`Recipe`.
+        error: What pydantic raised for ``model``.
+        model: What was read; its sections say which keys there are.
 
     Yields:
         One line per fault: its place, what must hold, and what came.
@@ -24,14 +27,14 @@ def describe_faults(error: ValidationError) -> Iterator[str]:
     for fault in error.errors():
         place = ".".join(str(part) for part in fault["loc"])
         if fault["type"] == "extra_forbidden":
-            known = _known_keys(fault["loc"][:-1])
+            known = _known_keys(model, fault["loc"][:-1])
             yield f"{place}: {unknown_name('key', str(fault['loc'][-1]), known)}"
         elif fault["type"] == "missing":
             yield f"{place}: must be given, got nothing."
         elif fault["type"] == "value_error":
             message = fault["msg"].removeprefix("Value error, ")
             for line in message.splitlines():
-                yield _locate(fault["loc"], place, line)
+                yield _locate(line, place, _known_keys(model, fault["loc"]))
         else:
             yield f"{place}: {_rule(fault)}, got {shorten(fault['input'])}."
 
@@ -45,18 +48,17 @@ def _rule(fault: Mapping[str, Any]) -> str:
     return own or str(fault["msg"]).replace("Input should be", "must be", 1)
 
 
-def _locate(path: Sequence[int | str], place: str, line: str) -> str:
+def _locate(line: str, place: str, known: Sequence[str]) -> str:
     """Join the place of a section with the key that its own message begins with."""
     line = line.removeprefix(f"{place}: ")
     key = line.partition(":")[0].partition("[")[0].partition(".")[0]
-    if key != line and key in _known_keys(path):
+    if key != line and key in known:
         return f"{place}.{line}" if place else line
     return f"{place}: {line}" if place else line
 
 
-def _known_keys(place: Sequence[int | str]) -> list[str]:
+def _known_keys(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
     """Return the keys of the section at a place in the recipe."""
-    model: Any = Recipe
     for part in place:
         if isinstance(part, str) and part in model.model_fields:
             model = _section(model.model_fields[part].annotation) or model

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from ..training import Base
 
 
+MODEL = "model"
+"""Where a run without an adapter leaves its model."""
+
+
 @dataclass(frozen=True)
 class OpenedBase:
     """The base model of a recipe, loaded.
@@ -127,6 +131,27 @@ def open_run(
     return OpenedRun(recipe, base, model, tuple(tasks), names)
 
 
+def open_trained(folder: str | Path, tasks: Sequence[Task]) -> OpenedBase:
+    """Load what a run trained: the base with its adapter, or the whole model.
+
+    Args:
+        folder: Run folder.
+        tasks: Its tasks.
+
+    Returns:
+        The model to score, on the device that a training would take.
+
+    Raises:
+        ConfigError: No run, or it cannot be loaded.
+    """
+    folder = Path(folder)
+    if not (folder / MODEL).is_dir():
+        return open_run(folder, tasks=tasks)
+    recipe = read_recipe(folder / "recipe.yaml")
+    base = recipe.base.model_copy(update={"name": str(folder / MODEL)})
+    return open_base(recipe.model_copy(update={"base": base}), tasks)
+
+
 def open_base(recipe: Recipe, tasks: Sequence[Task]) -> OpenedBase:
     """Load the base model of a recipe, without an adapter.
 
@@ -168,6 +193,11 @@ def read_run_recipe(folder: Path, overrides: Sequence[str] = ()) -> Recipe:
             "Pass the output_dir of `cotune train`."
         )
     recipe = read_recipe(path, overrides)
+    if (folder / MODEL).is_dir():
+        raise ConfigError(
+            f"{folder}: must hold an adapter, got a run that trained the whole model. "
+            f"It lies in {folder / MODEL}; pass that as base.name."
+        )
     if not (folder / "adapter").is_dir():
         apart = sorted(p.parent.name for p in folder.glob("*/adapter"))
         raise ConfigError(

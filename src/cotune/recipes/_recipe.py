@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field, model_validator
 
+from .._errors import ConfigError
 from ..data import DataSpec
 from ..data._spec import Spec
 from ..federated._spec import FederatedSpec
@@ -20,9 +21,10 @@ class Recipe(Spec):
     description: str = Field(default="", description="What the recipe is for.")
     base: BaseSpec = Field(default=BaseSpec(), description="Which model is adapted.")
     data: DataSpec = Field(description="Tasks, and how they are mixed.")
-    adapter: AdapterSpec = Field(
+    adapter: AdapterSpec | None = Field(
         default=AdapterSpec(target_modules="all-linear"),
-        description="Which adapter is trained.",
+        description="Which adapter is trained; null: none, the whole model is trained "
+        "and saved in `model/`.",
     )
     separate: bool = Field(
         default=False,
@@ -50,20 +52,41 @@ class Recipe(Spec):
         description="Written by a run: the versions it ran with. Read by nobody.",
     )
 
+    def need_adapter(self) -> AdapterSpec:
+        """Return the adapter section, for what means nothing without an adapter.
+
+        Raises:
+            ConfigError: It is null.
+        """
+        if self.adapter is None:
+            raise ConfigError(
+                "adapter: must be a section with keys, got null: the whole model is "
+                "trained. Write e.g. `adapter: {method: lora}`."
+            )
+        return self.adapter
+
     @model_validator(mode="after")
     def _check(self) -> Recipe:
         names = [task.name for task in self.data.tasks]
-        known = self.adapter.tasks
+        known = None if self.adapter is None else self.adapter.tasks
         if known and not self.data.folders and set(names) - set(known):
             missing = ", ".join(sorted(set(names) - set(known)))
             raise ValueError(
                 f"adapter.tasks: must hold every task of data.tasks, got none for "
                 f"{missing}. Leave adapter.tasks out to take them all."
             )
-        faults = [] if self.federated is None else list(self._federated_faults())
+        faults = list(self._whole_faults() if self.adapter is None else ())
+        if self.federated is not None and not faults:
+            faults = list(self._federated_faults())
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _whole_faults(self) -> Iterator[str]:
+        """Say what does not go with training the whole model."""
+        for name in ("schedule", "federated"):
+            if getattr(self, name) is not None:
+                yield f"{name}: acts on adapters, got `adapter: null`. Leave one out."
 
     def _federated_faults(self) -> Iterator[str]:
         """Say what does not go together in a federation."""
@@ -71,9 +94,10 @@ class Recipe(Spec):
 
         assert self.federated is not None
         aggregation = self.federated.aggregation
-        config = self.adapter.build(["client"])
+        adapter = self.need_adapter()
+        config = adapter.build(["client"])
         yield from find_misfits(aggregation.build(), aggregation.name, config)
-        if self.adapter.tasks:
+        if adapter.tasks:
             yield "adapter.tasks: must be left out, each client has its own task."
         if self.separate:
             yield "separate: goes without federated; take `aggregation: local`."

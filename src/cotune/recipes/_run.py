@@ -110,7 +110,7 @@ def _train(recipe: Recipe, tasks: Sequence[Task], resume: bool) -> TrainingResul
     return run_training(
         recipe.base,
         tasks,
-        recipe.adapter.build(names),
+        None if recipe.adapter is None else recipe.adapter.build(names),
         recipe.training,
         recipe.output_dir,
         mixture=recipe.data.mixture,

@@ -50,7 +50,8 @@ def build_shape(recipe: Recipe, config: PretrainedConfig | None = None) -> nn.Mo
 def _adapter_config(recipe: Recipe) -> CoTuneConfig:
     from ..training import BASES
 
-    adapter = recipe.adapter.build([task.name for task in list_recipe_tasks(recipe)])
+    names = [task.name for task in list_recipe_tasks(recipe)]
+    adapter = recipe.need_adapter().build(names)
     adapter.task_type = BASES[recipe.base.kind].task_type
     # The fast one draws on the CPU; shapes are the same, and here none costs anything.
     adapter.start_svd = "exact"

@@ -39,8 +39,9 @@ def resolve_recipe(recipe: Recipe, names: Sequence[str]) -> Recipe:
     Returns:
         The recipe with whole paths and every field of the adapter filled in.
     """
+    adapter = recipe.adapter
     changed = {
-        "adapter": recipe.adapter.resolve(names),
+        "adapter": None if adapter is None else adapter.resolve(names),
         "versions": {name: version(name) for name in _PACKAGES},
     }
     return with_whole_paths(recipe).model_copy(update=changed)
@@ -57,7 +58,9 @@ def single_out(recipe: Recipe, task: TaskSpec) -> Recipe:
         A recipe of that task only; its run lies in a folder named after the task.
     """
     data = recipe.data.model_copy(update={"folders": (), "tasks": (task,)})
-    adapter = recipe.adapter.model_copy(update={"tasks": None, "default_task": None})
+    adapter = recipe.adapter
+    if adapter is not None:
+        adapter = adapter.model_copy(update={"tasks": None, "default_task": None})
     changed = {
         "data": data,
         "adapter": adapter,

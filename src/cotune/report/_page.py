@@ -61,7 +61,7 @@ def build_page(runs: Sequence[Path]) -> str:
             f"report: needs a folder with results, got {', '.join(map(str, runs))}, "
             "where there is nothing to show yet. Wait for the run to write its log."
         )
-    return _render(", ".join(run.name for run in opened), sections)
+    return render_page(", ".join(run.name for run in opened), sections)
 
 
 def _build_section(name: str, runs: Sequence[RunFolder]) -> Section | None:
@@ -76,7 +76,26 @@ def _build_section(name: str, runs: Sequence[RunFolder]) -> Section | None:
         ) from error
 
 
-def _render(title: str, sections: Mapping[str, Section]) -> str:
+def render_page(title: str, sections: Mapping[str, Section]) -> str:
+    """Put sections together into one HTML page that needs nothing beside it.
+
+    Args:
+        title: Of the page; escaped, like every text of a section.
+        sections: Name -> section, in the order of the page. Names are anchors.
+
+    Returns:
+        The page; with a chart in it about 2 MB, since it carries plotly.js then.
+
+    Raises:
+        ConfigError: There is a chart, and no plotly.
+
+    Example:
+        >>> from cotune.report import Section, Table, render_page
+        >>> table = Table("Two numbers", ["name", "value"], [["one", 1]])
+        >>> page = render_page("Mine", {"first": Section("First", "A lead.", [table])})
+        >>> "Two numbers" in page
+        True
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from cotune import read_adapter
-from cotune.analysis import conflict, similarity
+from cotune.adapters import CoTuneConfig
+from cotune.analysis import conflict, sharing, similarity
 from cotune.cli.analyze import _gradients, _scorer
 from cotune.cli.analyze._gradients import task_gradients
-from cotune.recipes import open_run
-from cotune.training import choose_parts, score_task
+from cotune.cli.analyze._sharing import gradients_on_both, put_at_zero
+from cotune.recipes import load_recipe_tasks, open_base, open_run, read_recipe
+from cotune.training import adapt, choose_parts, score_task
 from recipes.small_world import call, run
 
 pytestmark = pytest.mark.slow
@@ -211,6 +214,51 @@ def test_affinity_of_a_run_with_one_adapter_per_task_compares_updates(world, tmp
     found = read(tmp_path / "a.json")["summary"]
     assert found["source"] == "updates"
     assert [group["tasks"] for group in found["groups"]] == [["left"], ["right"]]
+
+
+def test_sharing_of_a_recipe_compares_gradients_on_both_factors(world, tmp_path):
+    text = run(
+        *("analyze", "sharing", world / "recipe.yaml", "--rows", "8"),
+        *("--out", tmp_path / "s.json"),
+    )
+    found = read(tmp_path / "s.json")["summary"]
+    assert found["source"] == "gradients"
+    assert found["tasks"] == ["left", "right"]
+    assert 0 < found["missed_A"] < 1 and 0 < found["missed_B"] < 1
+    assert "a shared A misses at least" in " ".join(text.split())
+    again = ("--out", tmp_path / "again.json")
+    run("analyze", "sharing", world / "recipe.yaml", "--rows", "8", *again)
+    assert read(tmp_path / "again.json")["summary"] == found
+
+
+def test_with_either_factor_at_zero_the_model_is_its_base_and_has_gradients(world):
+    recipe = read_recipe(world / "recipe.yaml")
+    tasks = load_recipe_tasks(recipe)
+    opened = open_base(recipe, tasks)
+    batch = opened.base.collate([opened.base.encode(tasks[0])[0]])
+    expected = float(opened.base.loss(opened.base.model, batch, 1).detach())
+    model = adapt(opened.base, CoTuneConfig(method="lora", r=2)).eval()
+    for factor in ("A", "B"):
+        put_at_zero(model, factor, torch.Generator().manual_seed(0))
+        loss = float(opened.base.loss(model, batch, 1).detach())
+        assert loss == pytest.approx(expected, rel=1e-6)
+    dice = torch.Generator().manual_seed(0)
+    on_A, on_B = gradients_on_both(recipe, 4, None, dice)
+    for task, layers in on_A.items():
+        for layer, gradient in layers.items():
+            # Rank of the recipe on the one side, a width of the layer on the other.
+            assert gradient.shape[0] == on_B[task][layer].shape[1]
+            assert float(gradient.norm()) > 0 and float(on_B[task][layer].norm()) > 0
+
+
+@pytest.mark.slow
+def test_sharing_of_adapters_compares_updates_and_says_when_not_to(world, tmp_path):
+    folder = train(world, "to-share", "separate=true", "adapter.method=lora")
+    text = run("analyze", "sharing", folder, "--out", tmp_path / "s.json")
+    adapters = {t: read_adapter(folder / t / "adapter") for t in ("left", "right")}
+    own = sharing(adapters, generator=torch.Generator().manual_seed(0))
+    assert read(tmp_path / "s.json") == own.to_dict()
+    assert "then compare gradients" in text
 
 
 @pytest.mark.parametrize(

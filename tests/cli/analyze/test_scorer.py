@@ -51,6 +51,7 @@ def test_the_groups_are_those_of_the_schedules(trained):
     assert list(scorer.groups("module")) == LAYERS
 
 
+@pytest.mark.slow
 def test_the_fingerprint_knows_adapter_rows_and_settings(world, trained):
     def mark(*overrides, **options):
         opened = open_run(trained, overrides)

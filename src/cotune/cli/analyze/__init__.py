@@ -17,6 +17,7 @@ COMMANDS = {
     "merging": "Score runs of several tasks merged into one adapter.",
     "conflict": "Compare the gradients of a run's tasks on a factor that they share.",
     "affinity": "Say which tasks to train together and which to keep apart.",
+    "sharing": "Say which factor tasks or clients should share: A or B.",
 }
 
 analyze = typer.Typer(

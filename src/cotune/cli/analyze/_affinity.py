@@ -66,7 +66,7 @@ def _gradients_at_start(
     read = read_recipe(recipe, overrides)
     tasks = load_recipe_tasks(read)
     opened = open_base(read, tasks)
-    asked = read.adapter.model_dump()
+    asked = read.need_adapter().model_dump()
     shape = ("r", "lora_alpha", "target_modules", "exclude_modules")
     config = CoTuneConfig(method="lora", **{name: asked[name] for name in shape})
     torch.manual_seed(read.training.seed)

@@ -9,6 +9,7 @@ import typer
 
 from .._options import adapter_folder
 from ._options import FactorOption, OutOption, PlotOption
+from ._reading import show_reading
 from ._show_result import hand_out
 
 
@@ -23,6 +24,10 @@ def run_change(
     from ..._adapter_file import read_adapter
     from ...analysis import change_from_start
 
-    states = [read_adapter(adapter_folder(path)) for path in (start, adapter)]
-    found = change_from_start(*states, factors=(factor,), reference=str(start))
+    paths = {"start": start, "now": adapter}
+    states = {name: read_adapter(adapter_folder(path)) for name, path in paths.items()}
+    with show_reading(states) as told:
+        found = change_from_start(
+            told["start"], told["now"], factors=(factor,), reference=str(start)
+        )
     hand_out(found, out, plot)

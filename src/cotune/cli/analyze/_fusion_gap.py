@@ -5,6 +5,7 @@ from __future__ import annotations
 from .._options import TaskOption
 from ._options import AdaptersArgument, OutOption, PlotOption
 from ._read import read_all
+from ._reading import show_reading
 from ._show_result import hand_out
 
 
@@ -17,4 +18,6 @@ def run_fusion_gap(
     """Measure how far averaging factors is from averaging updates."""
     from ...analysis import fusion_gap
 
-    hand_out(fusion_gap(list(read_all(adapters).values()), task=task), out, plot)
+    with show_reading(read_all(adapters)) as told:
+        found = fusion_gap(list(told.values()), task=task)
+    hand_out(found, out, plot)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ._options import AdaptersArgument, FactorOption, OutOption, PlotOption
 from ._read import read_all
+from ._reading import show_reading
 from ._show_result import hand_out
 
 
@@ -16,4 +17,6 @@ def run_similarity(
     """Compare the subspaces of factors, beside what random ones have."""
     from ...analysis import similarity
 
-    hand_out(similarity(read_all(adapters), factor=factor), out, plot)
+    with show_reading(read_all(adapters)) as told:
+        found = similarity(told, factor=factor)
+    hand_out(found, out, plot)

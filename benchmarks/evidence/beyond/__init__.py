@@ -1,0 +1,1 @@
+"""What was searched beyond the papers: the factor that the data favour."""
