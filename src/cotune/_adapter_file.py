@@ -119,6 +119,9 @@ class FileLayers(Mapping[str, Factors]):
         self._places = places
         self._config = config
 
+    def __contains__(self, layer: object) -> bool:
+        return layer in self._places  # That of a mapping would read the layer.
+
     def __getitem__(self, layer: str) -> Factors:
         keys = self._places[layer]
         with safe_open(self._path, framework="pt") as file:
