@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any
 
 from peft.config import PeftConfig
@@ -137,10 +138,12 @@ class CoTuneConfig(PeftConfig):
         """Return alpha / r, or alpha / sqrt(r) with rslora."""
         return alpha / (r**0.5 if self.use_rslora else r)
 
-    def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
+    def save_pretrained(
+        self, save_directory: str | PathLike[str], **kwargs: Any
+    ) -> None:
         """Write the config, and say in the model card how to load the adapter."""
-        super().save_pretrained(save_directory, **kwargs)
-        add_loading_section(save_directory)
+        super().save_pretrained(str(save_directory), **kwargs)
+        add_loading_section(str(save_directory))
 
     def _fill_from_method(self) -> None:
         method = find_method(self.method)
