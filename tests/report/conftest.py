@@ -207,6 +207,7 @@ def _write_analyses(folder: Path, tasks: tuple[str, ...]) -> None:
         analysis.fusion_gap(list(pair.values())),
         analysis.conflict(gradients),
         analysis.affinity(pair),
+        analysis.sharing(pair),
         analysis.pruning(pair["one"], measure, base=lambda: 0.25),
         analysis.merging(pair, lambda task, found: measure(found)),
     ]

@@ -31,6 +31,7 @@ SECTIONS: Registry[Callable[[Sequence[RunFolder]], Section | None]] = Registry(
         "change": f"{_HERE}._change:build_change",
         "conflict": f"{_HERE}._conflict:build_conflict",
         "affinity": f"{_HERE}._affinity:build_affinity",
+        "sharing": f"{_HERE}._sharing:build_sharing",
         "communication": f"{_HERE}._communication:build_communication",
         "others": f"{_HERE}._others:build_others",
         "recipe": f"{_HERE}._recipe:build_recipe",

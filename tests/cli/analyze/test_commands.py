@@ -26,7 +26,7 @@ def train(world, name, *changes) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # as its folder: tests of other files may come between
 def pair(world) -> list[Path]:
     """Return two runs of LoRA with different seeds, trained for a while."""
     changes = ("adapter.method=lora", "training.max_steps=12")
