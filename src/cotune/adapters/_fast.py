@@ -51,18 +51,16 @@ def fast_collaborate(
             grouped, weight, bias, down, up, keep, term.dropout, term.scale, term.remake
         )
         return y.view(*shape, y.shape[-1])
-    if _can_join(term, dtype):
+    joined = _can_join(term, dtype)
+    if joined:
         assert term.router is not None
-        joined = torch.cat([down, term.router.to(dtype)])
-        blocks = (term.down.shape[-3], term.up.shape[-3])
-        if term.core is None and term.on_router is None and not term.per_sample:
-            y = _Routed.apply(grouped, weight, bias, joined, up, blocks, term.scale)
-            return y.view(*shape, y.shape[-1])
-        through, hidden = _Down.apply(grouped, joined, keep, term.dropout)
+        down = torch.cat([down, term.router.to(dtype)])
+    through, hidden = _Down.apply(grouped, down, keep, term.dropout)
+    if joined:
+        assert term.router is not None
         experts = len(term.router)
-        hidden, logits = hidden.split([len(down), experts], -1)
+        hidden, logits = hidden.split([len(down) - experts, experts], -1)
     else:
-        through, hidden = _Down.apply(grouped, down, keep, term.dropout)
         logits = router_logits(grouped, term)
     z = mix_hidden(hidden, logits, term)
     y = _LinearAndUp.apply(through, weight, bias, z, up)
@@ -132,65 +130,6 @@ class _Plain(torch.autograd.Function):
         if ctx.needs_input_grad[4]:
             grad_up = _thin(z, grouped, up.ndim)
         return grad_x, None, None, grad_down, grad_up, None, None, None, None
-
-
-class _Routed(torch.autograd.Function):
-    """x W^T + b + s (router(x) * (x A^T)) B in one node; x is 2-D.
-
-    What lies between the products is small, but as nodes of its own it took longer than
-    the products that it saves.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None,
-        down: Tensor,
-        up: Tensor,
-        blocks: tuple[int, int],
-        scale: float,
-    ) -> Tensor:
-        ctx.blocks, ctx.scale = blocks, scale
-        kept = blocks[0] * _rank(up, blocks)
-        products = x @ down.mT
-        hidden = products[:, :kept].unflatten(-1, (blocks[0], -1))
-        shares = torch.softmax(products[:, kept:], dim=-1)
-        z = hidden * shares.mul(scale).unsqueeze(-1)
-        if z.shape[-2] > blocks[1]:
-            z = z.sum(-2)
-        z = z.flatten(1)
-        ctx.save_for_backward(x, weight, down, up, hidden, shares, z)
-        return _up_and_linear(x, weight, bias, z, up)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Any) -> Any:  # pyright: ignore
-        (grad,) = grads
-        x, weight, down, up, hidden, shares, z = ctx.saved_tensors
-        # One block of B serves all experts, or each has its own; of A alike.
-        grad_z = (grad @ up.mT).mul_(ctx.scale).unflatten(-1, (ctx.blocks[1], -1))
-        grad_shares = (grad_z * hidden).sum(-1)
-        grad_hidden = grad_z * shares.unsqueeze(-1)
-        if ctx.blocks[0] == 1:
-            grad_hidden = grad_hidden.sum(-2, keepdim=True)
-        grad_logits = grad_shares.mul_(shares)
-        grad_logits = grad_logits - shares * grad_logits.sum(-1, keepdim=True)
-        grad_h = torch.cat([grad_hidden.flatten(1), grad_logits], dim=-1)
-        grad_x = grad_down = grad_up = None
-        if ctx.needs_input_grad[0]:
-            grad_x = grad @ weight
-            _add_product(grad_x, grad_h, down, None, 1.0)
-        if ctx.needs_input_grad[3]:
-            grad_down = _thin(grad_h, x, 2)
-        if ctx.needs_input_grad[4]:
-            grad_up = _thin(z, grad, 2)
-        return grad_x, None, None, grad_down, grad_up, None, None
-
-
-def _rank(up: Tensor, blocks: tuple[int, int]) -> int:
-    return len(up) // blocks[1]
 
 
 class _Down(torch.autograd.Function):
