@@ -211,7 +211,7 @@ def run_python(code: str, *arguments: str, **environment: str) -> Any:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=300,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-4000:]
