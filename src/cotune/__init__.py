@@ -6,10 +6,10 @@ imported already, else as soon as it is. Everything else is imported on first us
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._after_import import after_import
+from ._lazy import lazy
 
 __version__ = "0.1.0"
 
@@ -88,14 +88,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PUBLIC[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PUBLIC])
+__getattr__, __dir__ = lazy(__name__, _PUBLIC)
 
 
 def _register() -> None:

@@ -143,7 +143,7 @@ class CoTuneConfig(PeftConfig):
     ) -> None:
         """Write the config, and say in the model card how to load the adapter."""
         super().save_pretrained(str(save_directory), **kwargs)
-        add_loading_section(str(save_directory))
+        add_loading_section(save_directory)
 
     def _fill_from_method(self) -> None:
         method = find_method(self.method)

@@ -205,7 +205,7 @@ def _up_and_linear(
     """Return x W^T + b + z B, 2-D.
 
     The thin product is written first: the large one then adds to it while it computes,
-    which costs next to nothing. The other way round, the output, long out of the cache,
+    which costs less than the other way round: there the output, long out of the cache,
     is read and written once more.
     """
     if up.ndim == 2:

@@ -18,6 +18,7 @@ from ._cache import Progress
 from ._conflict import Gradients, check_gradients, cosines_of
 from ._floor import joint_cores, shared_floor
 from ._grouping import build_tree, choose_groups, cut_tree
+from ._layers import list_layers
 from ._result import Result, Row
 
 Lookup = Callable[[str, str], LowRank]
@@ -173,15 +174,7 @@ def affinity(
     Source: task affinity grouping as in arXiv:2109.04617. Differs: updates of short
     runs instead of look-ahead losses; floors of ``theory.md``.
     """
-    if len(adapters) < 2:
-        raise ConfigError(f"affinity: two tasks are needed, got {list(adapters)}.")
-    layers = list(next(iter(adapters.values())).layers)
-    for task, adapter in adapters.items():
-        if set(adapter.layers) != set(layers):
-            raise ConfigError(
-                f"affinity: all adapters must have the same layers, got others in "
-                f"{task}. Train all tasks by one recipe."
-            )
+    layers = list_layers("affinity", adapters)
 
     def look_up(task: str, layer: str) -> LowRank:
         return adapters[task].update(layer)

@@ -14,6 +14,7 @@ from .._adapter import Adapter, LowRank
 from .._errors import ConfigError
 from ..operators.convert._linalg import qr, svd
 from ._conflict import Gradients, check_gradients
+from ._layers import list_layers
 from ._result import Result, Row
 
 Choice = Literal["A", "B", "either", "neither"]
@@ -193,15 +194,7 @@ def sharing(
     Source: ours. Which factor to share depends on the data (F9, ``cotune lab
     federated``); arXiv:2509.25414 shares B, arXiv:2410.01463 (FedSA-LoRA) shares A.
     """
-    if len(adapters) < 2:
-        raise ConfigError(f"sharing: two tasks are needed, got {list(adapters)}.")
-    names = list(next(iter(adapters.values())).layers)
-    for task, adapter in adapters.items():
-        if set(adapter.layers) != set(names):
-            raise ConfigError(
-                f"sharing: all adapters must have the same layers, got others in "
-                f"{task}. Train all tasks by one recipe."
-            )
+    names = list_layers("sharing", adapters)
     updates = {name: [a.update(name) for a in adapters.values()] for name in names}
     widest = max(update.rank for several in updates.values() for update in several)
     return _decide(

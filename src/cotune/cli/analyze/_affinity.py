@@ -58,19 +58,14 @@ def _gradients_at_start(
     """Return gradients of B of plain LoRA, whatever the method of the recipe."""
     import torch
 
-    from ...adapters import CoTuneConfig
     from ...recipes import load_recipe_tasks, open_base, read_recipe
-    from ...training import adapt
-    from ._gradients import keep_beside, show_gradients, task_gradients
+    from ._gradients import adapt_plain, keep_beside, show_gradients, task_gradients
 
     read = read_recipe(recipe, overrides)
     tasks = load_recipe_tasks(read)
     opened = open_base(read, tasks)
-    asked = read.need_adapter().model_dump()
-    shape = ("r", "lora_alpha", "target_modules", "exclude_modules")
-    config = CoTuneConfig(method="lora", **{name: asked[name] for name in shape})
     torch.manual_seed(read.training.seed)
-    model = adapt(opened.base, config).eval()
+    model = adapt_plain(read, opened.base)
     keep = None
     if out is not None:
         keep = keep_beside(out, tasks, rows, read.model_dump_json())

@@ -20,10 +20,27 @@ from ._session import show_progress
 
 if TYPE_CHECKING:
     from ...data import Task
+    from ...recipes import Recipe
     from ...training import Base
 
 IGNORED = -100
 """Label of tokens without a loss, as in transformers."""
+
+
+def adapt_plain(recipe: Recipe, base: Base) -> nn.Module:
+    """Return the base with a plain LoRA, whatever the method of the recipe.
+
+    Args:
+        recipe: Whose rank, alpha and target modules are taken.
+        base: The loaded base; it is adapted in place.
+    """
+    from ...adapters import CoTuneConfig
+    from ...training import adapt
+
+    asked = recipe.need_adapter().model_dump()
+    shape = ("r", "lora_alpha", "target_modules", "exclude_modules")
+    config = CoTuneConfig(method="lora", **{name: asked[name] for name in shape})
+    return adapt(base, config).eval()
 
 
 @dataclass(frozen=True)

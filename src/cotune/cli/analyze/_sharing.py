@@ -74,17 +74,12 @@ def gradients_on_both(
         out: The JSON file that will be written; finished tasks are kept beside it.
         dice: Draws the factor that is not at zero, the same for all tasks.
     """
-    from ...adapters import CoTuneConfig
     from ...recipes import load_recipe_tasks, open_base
-    from ...training import adapt
-    from ._gradients import keep_beside, show_gradients, task_gradients
+    from ._gradients import adapt_plain, keep_beside, show_gradients, task_gradients
 
     tasks = load_recipe_tasks(recipe)
     opened = open_base(recipe, tasks)
-    asked = recipe.need_adapter().model_dump()
-    shape = ("r", "lora_alpha", "target_modules", "exclude_modules")
-    config = CoTuneConfig(method="lora", **{name: asked[name] for name in shape})
-    model = adapt(opened.base, config).eval()
+    model = adapt_plain(recipe, opened.base)
     start, found = dice.initial_seed(), []
     for factor in ("A", "B"):
         put_at_zero(model, factor, dice)
