@@ -234,13 +234,18 @@ def publish(
         table.add_row(row.name, f"{row.value:.3f}", spread, mark, met)
     Console().print(table)
     out = args.out or Path(folder) / "results" / f"{args.device}-{args.shape}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
     record = {
         "question": question,
         "settings": {k: str(v) for k, v in vars(args).items() if k != "out"},
         "hardware": hardware(args.device),
         "figures": [{**asdict(row), "met": row.met} for row in figures],
     }
-    draft = out.with_suffix(".tmp")
-    draft.write_text(json.dumps(record, indent=2) + "\n")
-    os.replace(draft, out)
+    write_whole(out, json.dumps(record, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file in one move; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, path)

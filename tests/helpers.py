@@ -198,12 +198,15 @@ def fill_factors(model: nn.Module, seed: int = 0, std: float = 0.3) -> None:
             parameter.copy_(noise.to(parameter))
 
 
-def run_python(code: str, *arguments: str, **environment: str) -> Any:
+def run_python(
+    code: str, *arguments: str, seconds: float = 300, **environment: str
+) -> Any:
     """Run code in a fresh Python process and return its last line, read as JSON.
 
     Args:
         code: A script; it finds ``arguments`` in ``sys.argv[1:]``.
         *arguments: Strings for the script.
+        seconds: After which it is given up.
         **environment: Variables to add.
     """
     result = subprocess.run(
@@ -211,7 +214,7 @@ def run_python(code: str, *arguments: str, **environment: str) -> Any:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=seconds,
         check=False,
     )
     assert result.returncode == 0, result.stderr[-4000:]

@@ -313,6 +313,32 @@ def a_metric_that_does_not_fit(place):
     return ["check", place.task(source="left", metric="rougeL")]
 
 
+@case("adapter.target_modules: must be a regular expression, got '(('", "List the")
+def a_pattern_of_layers_that_does_not_parse(place):
+    return ["check", place.recipe(adapter={"target_modules": "(("})]
+
+
+@case("2 faults", "adapter.exclude_modules: must be", "adapter.rank_pattern['*']: must")
+def two_patterns_that_do_not_parse(place):
+    patterns = {"exclude_modules": "[", "rank_pattern": {"*": 2}}
+    return ["check", place.recipe(adapter=patterns)]
+
+
+@case("training.seed: must be less than 4294967296, got")
+def a_seed_that_is_too_large(place):
+    return ["check", place.recipe(training={"seed": 2**70})]
+
+
+@case("training.report_to: Unknown logger 'wandbb'. Did you mean wandb or")
+def an_unknown_logger(place):
+    return ["train", place.recipe(training={"report_to": "wandbb"})]
+
+
+@case("output_dir: must have at least 1 character, got ''.")
+def a_run_folder_without_a_name(place):
+    return ["check", place.recipe(output_dir="")]
+
+
 # -- overrides -------------------------------------------------------------------
 
 
@@ -339,6 +365,11 @@ def a_change_that_is_no_yaml(place):
 @case("training.sed: Unknown key 'sed'. Did you mean seed?")
 def a_change_of_an_unknown_key(place):
     return ["check", place.recipe(), "--set", "training.sed=1"]
+
+
+@case("--set base.name=2020-99-99: must be valid YAML, got: month must be in 1..12.")
+def a_change_to_a_day_that_there_is_not(place):
+    return ["check", place.recipe(), "--set", "base.name=2020-99-99"]
 
 
 # -- data files ------------------------------------------------------------------
@@ -481,6 +512,14 @@ def a_base_with_pickled_weights(place):
     return ["train", place.recipe(base={"name": str(place.here / "base")})]
 
 
+@case("base.name: the model of", "safetensors, got: Error while deserializing header")
+def a_base_with_a_truncated_file(place):
+    shutil.copytree(place.world / "base", place.here / "base")
+    path = place.here / "base" / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:999])
+    return ["train", place.recipe(base={"name": str(place.here / "base")})]
+
+
 # -- runs ------------------------------------------------------------------------
 
 
@@ -502,6 +541,38 @@ def a_run_resumed_with_other_settings(place):
     changed = {"learning_rate": 0.02, "seed": 1}
     recipe = place.recipe(output_dir=str(place.run()), training=changed)
     return ["train", recipe, "--resume"]
+
+
+@case("output_dir: must be new, empty, or of the same run", "another recipe.yaml")
+def a_run_folder_with_a_recipe_of_something_else(place):
+    (place.here / "run").mkdir()
+    (place.here / "run" / "recipe.yaml").write_text("# by hand")
+    return ["train", place.recipe(), "--resume"]
+
+
+@case(
+    "output_dir: must be new, empty, or of the same run", "settings.json of something"
+)
+def a_federation_in_the_folder_of_a_run(place):
+    sections = {"adapter": {"method": "lora"}, "federated": {"aggregation": "fedit"}}
+    recipe = place.recipe(output_dir=str(place.run()), **sections)
+    return ["federate", recipe, "--engine", "local", "--resume"]
+
+
+@case("f/run: must be a path that fits, got: Not a directory. Check the path.")
+def a_run_folder_below_a_file(place):
+    (place.here / "f").touch()
+    return ["train", place.recipe(output_dir=str(place.here / "f" / "run"))]
+
+
+@case("must be a path that fits, got: File name too long. Check the path.")
+def a_name_that_is_too_long(place):
+    return ["check", "x" * 5000]
+
+
+@case("must be a path that fits, got: Is a directory. Check the path.")
+def a_report_on_a_folder(place):
+    return ["report", place.trained, "--out", place.here]
 
 
 @case("must be the folder of a finished run, got one without recipe.yaml. Pass the")
@@ -559,6 +630,23 @@ def a_folder_in_use_to_merge_into(place):
     (place.here / "out").mkdir()
     (place.here / "out" / "precious").touch()
     return ["merge", place.trained, place.here / "out", "--task", "left"]
+
+
+@case("out: must be new or empty, got", "which is in use. Choose another.")
+def an_adapter_exported_onto_itself(place):
+    adapter = place.adapter()
+    return ["export", adapter, adapter, "--task", "left"]
+
+
+@case("m.yaml: must be UTF-8 text, got", "Is it a recipe?")
+def a_merge_recipe_that_is_no_text(place):
+    (place.here / "m.yaml").write_bytes(b"adapters: [caf\xe9]")
+    return ["merge-adapters", place.here / "m.yaml"]
+
+
+@case("--temperature: must be a finite number >= 0, got nan.")
+def a_temperature_that_is_no_number(place):
+    return ["generate", place.trained, "x", "--temperature", "nan"]
 
 
 @case("router", "cannot be merged", "cotune export --calibrate")
@@ -667,7 +755,7 @@ def an_adapter_of_another_method(place):
     return ["export", place.config(peft_type="IA3"), place.here / "out"]
 
 
-@case("the update must be low-rank, got use_dora=true", "Merge it into its base")
+@case("the update must be low-rank", "got use_dora=true", "Merge it into its base")
 def a_dora_adapter(place):
     changed = place.config(peft_type="LORA", use_dora=True)
     return ["export", changed, place.here / "out"]

@@ -1,6 +1,8 @@
 """Writes that are there as a whole or not at all."""
 
+import errno
 import json
+import os
 from enum import Enum
 from pathlib import Path
 
@@ -55,3 +57,19 @@ def test_a_folder_takes_the_place_of_an_older_one(tmp_path):
     publish(tmp_path / "draft", tmp_path / "target")
     assert [p.name for p in tmp_path.iterdir()] == ["target"]
     assert [p.name for p in (tmp_path / "target" / "sub").iterdir()] == ["draft"]
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    write_json(path, 1)
+
+    def fail(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_json(path, 2)
+    assert caught.value.filename == str(path)
+    assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [
+        ("file.json", "1\n")
+    ]

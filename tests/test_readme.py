@@ -86,16 +86,21 @@ def test_every_line_of_the_table_runs_in_its_order(names) -> None:
     assert Path("out", "adapter_model.safetensors").is_file()
 
 
-@pytest.mark.parametrize("line", shell_lines())
-def test_every_command_and_option_is_there(line: str) -> None:
+def shown_options(*names: str) -> str:
+    """Return the help of a command, without colours."""
     from typer.testing import CliRunner
 
     from cotune.cli import app
 
-    words = shlex.split(line, comments=True)[1:]
-    shown = CliRunner().invoke(app, [words[0], "--help"], env={"COLUMNS": "200"})
+    shown = CliRunner().invoke(app, [*names, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, shown.output
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown.output)
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown.output)
+
+
+@pytest.mark.parametrize("line", shell_lines())
+def test_every_command_and_option_is_there(line: str) -> None:
+    words = shlex.split(line, comments=True)[1:]
+    plain = shown_options(words[0])
     for option in (word for word in words if word.startswith("--")):
         assert option in plain
 

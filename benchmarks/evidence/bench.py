@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.evidence import cells
+from benchmarks.evidence import cells, users
 from benchmarks.evidence.arms import SEPARATE
 from benchmarks.evidence.runs import ArmRuns, Runs
 from cotune import ConfigError
@@ -44,7 +44,8 @@ class Profile:
     Args:
         name: ``quick`` or ``full``.
         seeds: The first ones also choose the learning rates.
-        rates: Learning rates that every arm chooses from.
+        rates: Learning rates that every arm chooses from. A line may set its own under
+            the same name.
         scorings: Test rows per task in experiments that score many adapters; None
             takes all.
         tuning_seeds: How many seeds choose the rate, at least 1, at most all. A line
@@ -97,6 +98,7 @@ class Bench:
         self.workers, self.report = workers, report
         self.seen: list[Runs] = []
         self.tuning_seeds = self._read_tuning_seeds()
+        self.rates = self._read_rates()
 
     def _read_tuning_seeds(self) -> tuple[int, ...]:
         """Return the seeds that choose the learning rates."""
@@ -109,13 +111,27 @@ class Bench:
             )
         return seeds[:count]
 
+    def _read_rates(self) -> tuple[float, ...]:
+        """Return the learning rates that every arm chooses from."""
+        rates = self.options.get("rates", self.profile.rates)
+        if not rates or not all(isinstance(rate, float) and rate > 0 for rate in rates):
+            raise ConfigError(
+                f"rates: must be one or more decimal numbers above 0, got {rates!r}. "
+                "Write 1.0e-4, not 1e-4, which YAML reads as a word."
+            )
+        return tuple(rates)
+
     def recipe(self, setting: str, *changes: str) -> Recipe:
         """Read the recipe of a setting, with the folder of the data filled in."""
         path = SETTINGS / self.profile.name / f"{setting}.yaml"
         recipe = read_recipe(path, changes)
         if recipe.data.root == "embedded":
             return recipe
-        root = os.environ.get("COTUNE_DATA") or HERE.parents[2] / "shared" / "data"
+        root = Path(os.environ.get("COTUNE_DATA") or HERE.parents[2] / "shared/data")
+        if recipe.data.root == users.ROOT:
+            for folder in recipe.data.folders:
+                users.deal(root / folder.path, self.cache / users.ROOT / folder.path)
+            root = self.cache / users.ROOT
         data = recipe.data.model_copy(update={"root": str(root)})
         return recipe.model_copy(update={"data": data})
 
@@ -137,14 +153,14 @@ class Bench:
             setting: Name of a file in ``settings/<profile>/``.
             arms: The methods.
             changes: Changes to the recipe, for all arms.
-            rates: Learning rates; None: those of the profile.
+            rates: Learning rates; None: those of the line, else of the profile.
 
         Returns:
             The tested runs.
         """
         common = self.recipe(setting, *changes)
         tasks = load_recipe_tasks(common)
-        chosen = self._tune(common, arms, rates or self.profile.rates)
+        chosen = self._tune(common, arms, rates or self.rates)
         recipes = {
             arm.name: [
                 self._cell(common, arm, chosen[arm.name][0], seed)
@@ -186,17 +202,34 @@ class Bench:
             for rate in grid
             for seed in self.tuning_seeds
         ]
+        # In the order in which rates and seeds are asked for.
         found = iter(self._all(jobs, cells.train))
-        chosen = {}
-        for arm in arms:
-            tried = {
-                rate: fmean(_need(next(found).validation) for _ in self.tuning_seeds)
-                for rate in grid
-            }
-            # Of equally good rates the lowest.
-            best = max(grid, key=lambda rate: (tried[rate], -rate))
-            chosen[arm.name] = (best, tried)
-        return chosen
+        return {
+            arm.name: self.choose_rate(grid, lambda *_: next(found).validation)
+            for arm in arms
+        }
+
+    def choose_rate(
+        self, rates: Sequence[float], score: Callable[[float, int], float | None]
+    ) -> tuple[float, dict[float, float]]:
+        """Choose a learning rate by the mean score over the tuning seeds.
+
+        Args:
+            rates: To choose from.
+            score: Says what a rate scores at a seed, on validation rows; None if there
+                are none. Asked rate by rate, from the lowest.
+
+        Returns:
+            The best rate, of equally good ones the lowest; and rate -> mean score.
+
+        Raises:
+            ConfigError: There are no validation rows.
+        """
+        tried = {
+            rate: fmean(_need(score(rate, seed)) for seed in self.tuning_seeds)
+            for rate in sorted(set(rates))
+        }
+        return max(tried, key=lambda rate: (tried[rate], -rate)), tried
 
     def _cell(self, common: Recipe, arm: Arm, rate: float, seed: int) -> Recipe:
         changes = [

@@ -52,6 +52,12 @@ class Federated:
         """Return a score, averaged over the clients, per seed."""
         return [fmean(one[key] for one in run.values()) for run in self.runs]
 
+    def by_client(self, key: str) -> list[float]:
+        """Return a score, averaged over the seeds, per client in order of names."""
+        return [
+            fmean(run[name][key] for run in self.runs) for name in sorted(self.runs[0])
+        ]
+
     def worsts(self, key: str) -> list[float]:
         """Return the score of the worst client, per seed."""
         return [min(one[key] for one in run.values()) for run in self.runs]
@@ -98,16 +104,57 @@ class Federations:
     base: float
     chance: float
 
-    def parts(self, title: str, ours: str, theirs: str) -> list[Part]:
-        """Ask whether one aggregation is at least equal to another, by both scores."""
+    def parts(
+        self,
+        title: str,
+        ours: str,
+        theirs: str,
+        *,
+        margin: float = MARGIN,
+        counts: bool = True,
+    ) -> list[Part]:
+        """Compare two aggregations by both scores, after aggregation and training.
+
+        Args:
+            title: What is compared, in words.
+            ours: The aggregation that the claim favours.
+            theirs: The other.
+            margin: As in :class:`Part`; as it is, "at least equal" is asked.
+            counts: As in :class:`Part`.
+        """
         one, other = self.arms[ours], self.arms[theirs]
         return [
             part_of(
                 f"{self.setting}, {key.replace('_', ' ')}: {title}",
                 one.means(key),
                 other.means(key),
+                margin=margin,
+                at_chance=self._is_at_chance(key, one, other),
+                counts=counts,
+            )
+            for key in SCORES
+        ]
+
+    def parts_over_clients(self, title: str, ours: str, theirs: str) -> list[Part]:
+        """Compare as :meth:`parts` does, with one number per client, not per seed.
+
+        The interval is that of a sentence about clients *like these*; so it stands
+        beside the claim, which is about these.
+
+        Args:
+            title: What is compared, in words.
+            ours: The aggregation that the claim favours.
+            theirs: The other.
+        """
+        one, other = self.arms[ours], self.arms[theirs]
+        return [
+            part_of(
+                f"{self.setting}, {key.replace('_', ' ')}: {title}, over clients",
+                one.by_client(key),
+                other.by_client(key),
                 margin=MARGIN,
-                at_chance=not any(self._beats_chance(arm, key) for arm in (one, other)),
+                at_chance=self._is_at_chance(key, one, other),
+                counts=False,
             )
             for key in SCORES
         ]
@@ -116,8 +163,10 @@ class Federations:
         """Return the bytes of one aggregation, as a share of another's."""
         return self.arms[ours].bytes / self.arms[theirs].bytes
 
-    def _beats_chance(self, arm: Federated, key: str) -> bool:
-        return part_of(key, arm.means(key), self.chance).low > 0
+    def _is_at_chance(self, key: str, *arms: Federated) -> bool:
+        """Whether none of these arms can be told from guessing."""
+        guess = self.chance
+        return not any(part_of(key, arm.means(key), guess).low > 0 for arm in arms)
 
     def describe(self) -> dict[str, Any]:
         """Describe the setting and all its arms, as JSON can hold it."""
@@ -170,16 +219,12 @@ def _run_all_seeds(
 ) -> Federated:
     """Tune on validation rows of the tuning seeds, then run all seeds."""
     changes = (*changes, f"federated.aggregation={name}")
-    rates = sorted(set(bench.profile.rates))
-    tried = {
-        rate: fmean(
-            _validate(_recipe(bench, setting, rate, seed, changes, tuning=True), bench)
-            for seed in bench.tuning_seeds
-        )
-        for rate in rates
-    }
-    # Of equally good rates the lowest.
-    best = max(rates, key=lambda rate: (tried[rate], -rate))
+    best, tried = bench.choose_rate(
+        bench.rates,
+        lambda rate, seed: _validate(
+            _recipe(bench, setting, rate, seed, changes, tuning=True), bench
+        ),
+    )
     recipes = [
         _recipe(bench, setting, best, seed, changes, tuning=False)
         for seed in bench.profile.seeds
@@ -223,8 +268,10 @@ def _without_test_rows(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
-def _validate(recipe: Recipe, bench: Bench) -> float:
-    return fmean(one[AGGREGATED] for one in _run(recipe, bench).values())
+def _validate(recipe: Recipe, bench: Bench) -> float | None:
+    """Return the mean score of the clients; None if one has no validation rows."""
+    scores = [one[AGGREGATED] for one in _run(recipe, bench).values()]
+    return None if None in scores else fmean(scores)
 
 
 def _run(recipe: Recipe, bench: Bench) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from cotune.recipes import Difference, paired_difference
+from benchmarks.intervals import mean_interval
+from cotune import ConfigError
+from cotune.recipes import Difference
 
 Outcome = Literal["holds", "open", "reversed", "at chance"]
 
@@ -27,7 +29,7 @@ class Part:
         value: What was measured.
         reference: What it is compared with: another arm, or a fixed number.
         difference: value - reference, averaged over seeds.
-        low: Lower end of its 95 % bootstrap interval.
+        low: Lower end of its 95 % interval.
         high: Upper end.
         margin: The difference must exceed this; below 0 for "at least equal".
         at_chance: No arm can be told from guessing, so the part decides nothing.
@@ -103,17 +105,18 @@ def part_of(
 
     Args:
         what: What was compared.
-        ours: One number per seed (or per other repetition).
+        ours: One number per seed (or per other repetition), at least two.
         theirs: The same seeds, or one fixed number.
         margin: As in :class:`Part`.
         at_chance: As in :class:`Part`.
         counts: As in :class:`Part`.
         less: As in :class:`Part`.
+
+    Raises:
+        ConfigError: There are fewer than two numbers, or not as many on both sides.
     """
     other = [theirs] * len(ours) if isinstance(theirs, (int, float)) else list(theirs)
-    gap = paired_difference(
-        [{"value": [one]} for one in ours], [{"value": [one]} for one in other]
-    )
+    gap = _difference_of_numbers(what, ours, other)
     return part_from(
         what,
         fmean(ours),
@@ -124,6 +127,19 @@ def part_of(
         counts=counts,
         less=less,
     )
+
+
+def _difference_of_numbers(
+    what: str, ours: Sequence[float], theirs: Sequence[float]
+) -> Difference:
+    """Estimate a mean difference, paired, where a run gave one number."""
+    if len(ours) < 2 or len(theirs) != len(ours):
+        raise ConfigError(
+            f"{what}: both sides must have as many numbers, at least 2, got "
+            f"{len(ours)} and {len(theirs)}. Run more seeds."
+        )
+    gaps = [one - other for one, other in zip(ours, theirs, strict=True)]
+    return Difference(fmean(gaps), *mean_interval(gaps))
 
 
 def part_from(

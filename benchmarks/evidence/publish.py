@@ -102,8 +102,9 @@ def _ledger(lines: Sequence[Line]) -> Section:
     ]
     lead = (
         "A claim holds if every interval that counts lies on its side, holds in part "
-        "if some do, and does not hold here if none does. Intervals are 95 % bootstrap "
-        "intervals of paired differences."
+        "if some do, and does not hold here if none does. Intervals are 95 % intervals "
+        "of paired differences: bootstrap over test rows and seeds, or Student's t "
+        "where a run gives one number."
     )
     columns = ["line", "claim", "paper", "here", "run on", "verdict", "why"]
     return Section("Ledger", lead, [Table("All lines", columns, rows)])

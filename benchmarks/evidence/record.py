@@ -88,7 +88,7 @@ def write_record(
         "profile": profile.name,
         "seeds": list(profile.seeds),
         "tuning_seeds": list(bench.tuning_seeds),
-        "learning_rates": list(profile.rates),
+        "learning_rates": list(bench.rates),
         "verdict": decide(parts),
         "parts": [part.as_dict() for part in parts],
         "settings": [describe(runs) for runs in bench.seen],

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import yaml
 
+from benchmarks.harness import write_whole
 from benchmarks.merging._measure import Measured
 from benchmarks.merging._summary import mean_connectivity, mean_merging, mean_pruning
 from benchmarks.merging._train import ARMS, Question, Trained
-from cotune._files import write_text
 from cotune.recipes import Comparison, override
 
 
@@ -33,7 +33,7 @@ def write_for_report(
             ("connectivity", mean_connectivity),
         ):
             path = folder / arm / "analysis" / f"{kind}.json"
-            write_text(path, mean(measured).to_json() + "\n")
+            write_whole(path, mean(measured).to_json() + "\n")
         _write_example(folder / arm, arm, question, trained)
     one, other = trained.runs.values()
     both = Comparison(
@@ -60,4 +60,4 @@ def _write_example(
     # Where data and runs lie is nobody else's business.
     values["data"]["root"] = "data"
     values["output_dir"] = f"runs/{arm}"
-    write_text(folder / "recipe.yaml", yaml.safe_dump(values, sort_keys=False))
+    write_whole(folder / "recipe.yaml", yaml.safe_dump(values, sort_keys=False))

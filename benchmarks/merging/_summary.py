@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
-import numpy as np
-
+from benchmarks.intervals import mean_interval
 from benchmarks.merging._measure import Measured
-from cotune.analysis import Connectivity, Merging, Pruning
-from cotune.analysis._connectivity import Line, LinePoint
-from cotune.analysis._merging import MergedScore
-from cotune.analysis._pruning import PruningPoint
+from cotune.analysis import (
+    Connectivity,
+    Line,
+    LinePoint,
+    MergedScore,
+    Merging,
+    Pruning,
+    PruningPoint,
+)
 
 Scores = Mapping[str, Mapping[str, float]]
 """Row of the table -> task -> score, the mean over the seeds."""
-
-DRAWS = 10_000
 
 
 def tabulate(found: Measured) -> dict[str, dict[str, float]]:
@@ -50,7 +52,7 @@ def tabulate(found: Measured) -> dict[str, dict[str, float]]:
 def compare_arms(arms: Mapping[str, Scores]) -> list[dict[str, Any]]:
     """Return the table: mean, worst task, and difference of the second arm's mean.
 
-    The interval is a 95 % bootstrap over the tasks, paired; the luck of two seeds is
+    The interval is Student's 95 % over the tasks, paired; the luck of two seeds is
     inside the tasks' means and not an interval of its own.
 
     Args:
@@ -60,7 +62,7 @@ def compare_arms(arms: Mapping[str, Scores]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for title in ours:
         gaps = [theirs[title][task] - ours[title][task] for task in ours[title]]
-        low, high = interval(gaps)
+        low, high = mean_interval(gaps)
         rows.append(
             {
                 "row": title,
@@ -75,14 +77,6 @@ def compare_arms(arms: Mapping[str, Scores]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """Return a 95 % bootstrap interval of a mean."""
-    dice = np.random.default_rng(seed)
-    picks = dice.integers(len(values), size=(DRAWS, len(values)))
-    low, high = np.quantile(np.asarray(values)[picks].mean(1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def mean_pruning(found: Measured) -> Pruning:

@@ -16,13 +16,12 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.harness import hardware
+from benchmarks.harness import hardware, write_whole
 from benchmarks.merging._for_report import write_for_report
 from benchmarks.merging._judge import Judge
 from benchmarks.merging._measure import Measured, measure
 from benchmarks.merging._summary import compare_arms, mean_merging, tabulate
 from benchmarks.merging._train import ARMS, Question, Trained, read_question, train
-from cotune._files import write_text
 
 HERE = Path(__file__).parent
 
@@ -41,7 +40,7 @@ def main() -> None:
     record = _describe(args.question, question, trained, judge, found)
     console.print(_table(record))
     out = args.out or HERE / "results" / f"{args.question}.json"
-    write_text(out, json.dumps(record, indent=1) + "\n")
+    write_whole(out, json.dumps(record, indent=1) + "\n")
     write_for_report(work / "report", question, trained, found)
     console.print(f"The numbers lie in {out}; for `cotune report`: {work / 'report'}")
 

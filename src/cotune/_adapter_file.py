@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ._adapter import Adapter, Factors
 from ._errors import AdapterFileError
+from ._plain_lora import find_more_than_lora
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -45,7 +46,9 @@ def read_adapter(folder: str | os.PathLike[str]) -> Adapter:
 
     Raises:
         AdapterFileError: A file is missing, pickled, corrupt or incomplete; numbers
-            are not finite (when the layer is read); or another PEFT method.
+            are not finite (when the layer is read); another PEFT method; or a LoRA that
+            does more than add s B A to linear layers (DoRA, biases, embeddings,
+            convolutions, starts such as PiSSA that change the base weight).
     """
     folder = Path(folder)
     config = read_config(folder)
@@ -56,14 +59,16 @@ def read_adapter(folder: str | os.PathLike[str]) -> Adapter:
             f"{folder / CONFIG}: peft_type must be COTUNE or LORA, got {kind!r}. "
             "Convert the adapter to LoRA first (peft.convert_to_lora)."
         )
-    if config.get("use_dora"):
+    more = find_more_than_lora(config, keys) if kind == "LORA" else None
+    if more is not None:
         raise AdapterFileError(
-            f"{folder / CONFIG}: the update must be low-rank, got use_dora=true, which "
-            "also rescales the base weight. Merge it into its base model instead."
+            f"{folder / CONFIG}: the update must be low-rank and nothing else, got "
+            f"{more}. Merge it into its base model instead, or load it with PEFT."
         )
     names = _OURS if kind == "COTUNE" else _LORA
     places, extra = _sort_keys(keys, names)
     _check_complete(folder, places)
+    _check_linear(folder / WEIGHTS, places, 2 if kind == "LORA" else 3)
     layers = FileLayers(folder / WEIGHTS, places, config)
     tasks = tuple(config.get("tasks") or ())
     return Adapter(layers, config, tasks, _read_extra(folder / WEIGHTS, extra))
@@ -241,6 +246,19 @@ def _check_complete(folder: Path, places: Mapping[str, Mapping[str, str]]) -> No
                 f"{folder / WEIGHTS}: every layer must have A and B, got no "
                 f"{' and '.join(sorted(missing))} for {layer}. The file is incomplete."
             )
+
+
+def _check_linear(
+    path: Path, places: Mapping[str, Mapping[str, str]], axes: int
+) -> None:
+    with safe_open(path, framework="pt") as file:
+        for layer, keys in places.items():
+            shape = tuple(file.get_slice(keys["A"]).get_shape())
+            if len(shape) != axes:
+                raise AdapterFileError(
+                    f"{path}: every layer must be linear, its A with {axes} axes, got "
+                    f"shape {shape} for {layer}. Convolutions cannot be read."
+                )
 
 
 def _read_extra(path: Path, keys: list[str]) -> dict[str, Tensor]:

@@ -46,11 +46,17 @@ def write_text(path: Path, text: str) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)
+    try:
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except OSError as error:
+        # On a full disk a draft would take the room that is left.
+        draft.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)  # A write does not say where.
+        raise
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -57,7 +57,7 @@ def load_adapter(
 
 
 def _misfits(sizes: dict[str, tuple[int, int]], base_model: nn.Module) -> Iterator[str]:
-    from .adapters._layer import features_of
+    from .adapters._base_layer import features_of
 
     modules = dict(base_model.named_modules())
     for layer, size in sizes.items():

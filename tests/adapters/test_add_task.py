@@ -292,6 +292,7 @@ def test_a_start_without_more_directions_refuses_before_anything_changes() -> No
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"task": "art"}, "colora", "'art' is there already, among"),
+    ({"task": ""}, "colora", "must be a name that is not empty, got ''"),
     ({"task": "new"}, "cola", "must have parts per task, got method 'cola'"),
     ({"task": "new", "copy_from": "laws"}, "colora", "Did you mean law"),
     ({"task": "new", "adapter_name": "defualt"}, "colora", "Did you mean default"),

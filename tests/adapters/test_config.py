@@ -146,7 +146,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"lora_dropout": 1.0}, r"lora_dropout: must be in \[0, 1\), got 1.0"),
     ({"lora_dropout": -0.1}, r"lora_dropout: must be in \[0, 1\), got -0.1"),
     ({"router_balance": -1.0}, "router_balance: must be >= 0, got -1.0"),
-    ({"start_svd_iterations": -1}, "start_svd_iterations: must be >= 0, got -1"),
+    ({"start_svd_iterations": -1}, "iterations: must be a whole number >= 0, got -1"),
     ({"rank_pattern": {"q": 0}}, r"rank_pattern\['q'\]: must be >= 1, got 0"),
     ({"alpha_pattern": {"q": 0}}, r"alpha_pattern\['q'\]: must be > 0, got 0"),
     ({"method": "hydra"}, "Unknown method 'hydra'. Did you mean hydralora"),
@@ -176,6 +176,27 @@ def test_a_wrong_field_is_named_with_its_value(
     with pytest.raises(ConfigError, match=message) as caught:
         CoTuneConfig(**given)
     assert str(caught.value).startswith("CoTuneConfig: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("lora_alpha", "16", "lora_alpha: must be > 0, got '16'"),
+        ("lora_dropout", "0.1", r"lora_dropout: must be in \[0, 1\), got '0.1'"),
+        ("router_balance", None, "router_balance: must be >= 0, got None"),
+        ("start_svd_iterations", 1.5, "must be a whole number >= 0, got 1.5"),
+        ("alpha_pattern", {"q": "x"}, r"alpha_pattern\['q'\]: must be > 0, got 'x'"),
+        ("tasks", "art", r"tasks: must be a list of names, got 'art'. Write \['art'\]"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_a_fault_like_any_other(
+    name: str, value: object, message: str
+) -> None:
+    config = CoTuneConfig()
+    # Not through the constructor: the type checker of the tests would be first.
+    setattr(config, name, value)
+    with pytest.raises(ConfigError, match=message):
+        config.__post_init__()
 
 
 def test_faults_come_together() -> None:

@@ -221,6 +221,17 @@ def test_full_needs_one_block_and_a_diagonal_none_of_the_weights() -> None:
     assert split_matrix(torch.eye(3)) == (None, None)
 
 
+@pytest.mark.parametrize("C", [torch.ones(2, 3), torch.eye(3), torch.ones(3, 2).tril()])
+def test_split_matrix_stays_on_the_device_of_the_matrix(C: Tensor) -> None:
+    wanted = split_matrix(C)
+    # As on a GPU: what is made without naming a device lands on another one.
+    with torch.device("meta"):
+        found = split_matrix(C)
+    for mine, other in zip(found, wanted, strict=True):
+        assert (mine is None) == (other is None)
+        assert mine is None or other is None or torch.equal(mine, other)
+
+
 @given(
     K=st.integers(1, 3), M=st.integers(1, 4), r=st.integers(1, 3), d=st.integers(1, 4)
 )

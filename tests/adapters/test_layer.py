@@ -194,6 +194,22 @@ def test_m2_holds_on_a_quantised_layer(case: Case) -> None:
         layer.merge()
 
 
+@pytest.mark.parametrize("method", ["lora", "cola", "colora"])
+def test_the_delta_weight_of_a_quantised_layer_is_not_rounded_to_integers(
+    method: str,
+) -> None:
+    inner = plain_base()
+    assert isinstance(inner, nn.Linear)
+    (case,) = [case for case in METHODS if case.name == method]
+    layer = make_layer(case, base=Int8(inner), start="kaiming", dtype=torch.float32)
+    with layer.state.pin("art"):
+        found = layer.get_delta_weight("default")
+        wanted = layer.low_rank("default").delta()
+    assert found.dtype == torch.float32 and torch.equal(found, wanted)
+    other = layer.get_delta_weight("another adapter")
+    assert other.shape == found.shape and not other.any()
+
+
 @pytest.mark.parametrize("fast", ["auto", "off"])
 @pytest.mark.parametrize("start", COPY_FORMS)
 @pytest.mark.parametrize("sizes", [(2, 3), (3, 2), (4, 1)])

@@ -21,7 +21,12 @@ from adapters.layers import (
 from adapters.models import adapted, grid
 from cotune._errors import ConfigError
 from cotune.adapters import CollaborativeLayer
-from cotune.adapters._product import plain_weight
+from cotune.adapters._product import (
+    _softmax,
+    _weigh_by_blocks,
+    _weigh_by_products,
+    plain_weight,
+)
 from helpers import logits, tiny_batch
 
 METHODS = method_cases()
@@ -52,6 +57,26 @@ def run(layer: CollaborativeLayer, x: Tensor, fast: str) -> list[Tensor]:
     grads = [p.grad for p in layer.parameters() if p.requires_grad]
     assert x.grad is not None and all(grad is not None for grad in grads)
     return [y, x.grad, *(grad for grad in grads if grad is not None)]
+
+
+@pytest.mark.parametrize("summed", [True, False])
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("tokens", [5, 1], ids=["per-token", "per-sample"])
+def test_the_way_of_a_cpu_weighs_blocks_as_that_of_a_gpu_does(summed, blocks, tokens):
+    torch.manual_seed(0)
+    wide = torch.randn(2, 5, blocks * 4, dtype=torch.float64)
+    gate = torch.rand(2, tokens, 3, dtype=torch.float64)
+    one, other = (
+        weigh(wide, gate, 4, summed) for weigh in (_weigh_by_blocks, _weigh_by_products)
+    )
+    assert one.shape == (2, 5, 4 if summed else 12)
+    assert error(other, one) < 1e-15
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (2, 6, 3)])
+def test_the_softmax_of_a_router_is_over_its_experts(shape):
+    logits = torch.randn(shape, dtype=torch.float64)
+    assert error(_softmax(logits), torch.softmax(logits, dim=-1)) < 1e-15
 
 
 @pytest.mark.parametrize("kind", ["linear", "conv1d"])

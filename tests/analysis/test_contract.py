@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from cotune._errors import ConfigError
-from cotune.analysis import ANALYSES, Result, affinity_from_gradients
+from cotune.analysis import (
+    ANALYSES,
+    Result,
+    affinity_from_gradients,
+    sharing_from_gradients,
+)
 
 NAMES = ["block 0", "block 1", "block 2"]
 
@@ -91,3 +96,28 @@ def test_the_advice_from_gradients_is_a_result_too():
     dice = torch.Generator().manual_seed(0)
     gradients = {n: {"q": torch.randn(5, 2, generator=dice)} for n in "abcd"}
     assert json.loads(affinity_from_gradients(gradients).to_json())["rows"]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda several, on_A, on_B: ANALYSES["similarity"](several),
+        lambda several, on_A, on_B: ANALYSES["fusion-gap"](list(several.values())),
+        lambda several, on_A, on_B: ANALYSES["change"](several["a"], several["b"]),
+        lambda several, on_A, on_B: ANALYSES["affinity"](several),
+        lambda several, on_A, on_B: ANALYSES["sharing"](several),
+        lambda several, on_A, on_B: ANALYSES["conflict"](on_B),
+        lambda several, on_A, on_B: affinity_from_gradients(on_B),
+        lambda several, on_A, on_B: sharing_from_gradients(on_A, on_B),
+    ],
+)
+def test_what_is_made_on_the_way_is_on_the_device_of_the_input(adapter, run):
+    several = {name: adapter(seed) for seed, name in enumerate("abc")}
+    layer = "model.layers.0.q_proj"
+    on_A = {name: {"q": one.layers[layer].A[0]} for name, one in several.items()}
+    on_B = {name: {"q": one.layers[layer].B[0]} for name, one in several.items()}
+    wanted = run(several, on_A, on_B).to_dict()
+    # As on a GPU: what is made without naming a device lands on another one.
+    with torch.device("meta"):
+        found = run(several, on_A, on_B)
+    assert found.to_dict() == wanted

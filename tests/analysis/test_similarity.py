@@ -67,11 +67,44 @@ def test_dependent_columns_count_once():
     assert subspace(torch.ones(2, 3)).shape == (2, 1)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_factors_in_short_dtypes_keep_all_their_directions(dtype):
+    dice = torch.Generator().manual_seed(0)
+    A = (
+        torch.randn(1, 4, 512, generator=dice)
+        * torch.tensor([1, 1, 1e-2, 1e-3])[:, None]
+    )
+    near = A + 0.1 * A.norm(dim=-1, keepdim=True) / 512**0.5 * torch.randn(
+        A.shape, generator=dice
+    )
+    found = similarity({"a": one_layer(A.to(dtype)), "b": one_layer(near.to(dtype))})
+    assert found.random_level == 4 / 512
+    exact = similarity({"a": one_layer(A.double()), "b": one_layer(near.double())})
+    # bf16 has 8 bits: an angle of 1 / 256 at most, squared.
+    assert found.between("a", "b") == pytest.approx(exact.between("a", "b"), abs=1e-3)
+    # Equal up to rounding is one direction, and so is a column with itself.
+    column = torch.randn(512, 1, generator=dice)
+    twice = torch.cat([column, 0.3 * column], dim=1).to(dtype)
+    assert subspace(twice).shape == (512, 1)
+
+
 def test_members_of_a_bank_are_compared_under_the_names_of_their_tasks():
+    bank = torch.randn(3, 2, 5, generator=torch.Generator().manual_seed(0))
+    own = {"tasks": ("x", "y", "z"), "config": {"num_A": "tasks"}}
+    named = similarity({"run": one_layer(bank, **own)})
+    assert named.names == ("run[x]", "run[y]", "run[z]")
+    assert similarity({"run": one_layer(bank)}).names == ("run[0]", "run[1]", "run[2]")
+    # The first one belongs to all.
+    both = {"tasks": ("x", "y"), "config": {"num_A": "tasks"}}
+    assert similarity({"run": one_layer(bank, **both)}).names[0] == "run[0]"
+    assert similarity({"run": one_layer(bank, **both)}).names[1:] == named.names[:2]
+
+
+def test_as_many_experts_as_tasks_are_not_called_by_the_names_of_tasks():
     bank = torch.randn(2, 2, 5, generator=torch.Generator().manual_seed(0))
-    named = similarity({"run": one_layer(bank, tasks=("x", "y"))})
-    assert named.names == ("run[x]", "run[y]")
-    assert similarity({"run": one_layer(bank)}).names == ("run[0]", "run[1]")
+    routed = {"tasks": ("x", "y"), "config": {"num_A": 2, "coupling": "router"}}
+    names = similarity({"run": one_layer(bank, **routed)}).names
+    assert names == ("run[0]", "run[1]")
 
 
 def test_the_matrix_is_symmetric_with_ones_on_the_diagonal(adapter):

@@ -127,3 +127,21 @@ def test_a_mistake_in_a_process_of_its_own_shows_no_traceback() -> None:
     assert result.stderr.startswith("cotune: colla: must be a file")
     assert "Traceback" not in result.stderr
     assert app.info.name == "cotune"
+
+
+def test_every_argument_has_a_help_text_that_is_shown() -> None:
+    from typer.main import get_command
+
+    top = get_command(app)
+    groups = [top, top.get_command(None, "analyze")]
+    silent, shown = [], 0
+    for group in groups:
+        for name in group.commands:
+            command = group.get_command(None, name)
+            for parameter in command.params:
+                text = parameter.help or getattr(parameter, "metavar", None)
+                shown += bool(parameter.help)
+                if not text:
+                    silent.append((name, parameter.name))
+    assert silent == []
+    assert shown > 50

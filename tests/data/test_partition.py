@@ -124,6 +124,11 @@ def test_the_section_of_a_recipe_splits_as_the_function_does():
     assert PartitionSpec().split(labels(9), 2, draw()).sizes == [5, 4]
 
 
+def test_an_option_is_refused_beside_the_name_of_a_way_without_it():
+    with pytest.raises(ValidationError, match="alpha goes with name: dirichlet or qu"):
+        PartitionSpec(name="iid", alpha=1.0)
+
+
 @pytest.mark.parametrize(
     "section",
     [{"name": "iid", "alpha": 1.0}, {"alpha": 0}, {"min_rows": 0}, {"name": "x"}],

@@ -1,5 +1,4 @@
 from collections import Counter
-from itertools import islice
 
 import pytest
 import torch
@@ -72,14 +71,6 @@ def test_another_task_does_not_change_the_order_of_the_rows_of_a_task():
     alone = make({"a": 10})._draw_task("a", 0)
     joined = make({"z": 4, "a": 10})._draw_task("a", 0)
     assert torch.equal(alone, joined)
-
-
-@given(position=st.integers(0, 200))
-def test_the_stream_continues_at_any_point(position):
-    sampler = make(name="uniform", epoch_rows=30)
-    whole = list(islice(sampler.stream_from(0), position + 50))
-    assert list(islice(sampler.stream_from(position), 50)) == whole[position:]
-    assert whole[:30] == sampler.draw_epoch(0).tolist()
 
 
 def test_two_processes_of_accelerate_share_an_epoch_out():

@@ -68,6 +68,29 @@ def test_a_number_of_tuning_seeds_that_there_is_not_is_refused(
         Bench(small_bench.profile, small_bench.cache, options={"tuning_seeds": count})
 
 
+def test_a_line_can_set_its_own_rates_and_its_record_names_them(
+    small_bench, tmp_path
+) -> None:
+    lower = [0.001, 0.01, 0.1]
+    bench = Bench(
+        small_bench.profile,
+        small_bench.cache,
+        options={"rates": lower},
+        report=lambda text: None,
+    )
+    found = bench.run("world", [LORA])
+    assert list(found.arms["LoRA"].tried) == lower
+    parts = [found.part("none", "LoRA", "LoRA")]
+    path = write_record(tmp_path / "L99", bench, parts, seconds=1.0, extra={})
+    assert json.loads(path.read_text())["learning_rates"] == lower
+
+
+@pytest.mark.parametrize("rates", [[], [0.0], [-0.1], ["1e-4"]])
+def test_rates_that_no_arm_can_choose_are_refused(rates: object, small_bench) -> None:
+    with pytest.raises(ConfigError, match="rates: must be one or more"):
+        Bench(small_bench.profile, small_bench.cache, options={"rates": rates})
+
+
 def test_a_second_call_trains_nothing(runs, small_bench, monkeypatch) -> None:
     from benchmarks.evidence import cells
 

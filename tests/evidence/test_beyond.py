@@ -55,17 +55,18 @@ def stubborn(seed, count=20, seeds=5):
 
 
 def test_without_a_difference_an_arm_seldom_seems_ahead_of_all():
-    # 40 worlds of 6 arms without a difference, which all score the same rows at every
-    # seed. Rows drawn anew per seed, and one arm at a time, are wrong more often.
+    # 200 worlds of 6 arms without a difference. Joint intervals are wrong above in 5 of
+    # 200 by their level, one arm at a time in up to six times as many; the limits leave
+    # three standard deviations to the one and as much to the other.
     joint, single = 0, 0
-    for world in range(40):
+    for world in range(200):
         arms = {str(n): stubborn(100 * world + n) for n in range(6)}
         theirs = stubborn(100 * world + 99)
-        found = joint_differences(arms, theirs, draws=100, seed=world)
+        found = joint_differences(arms, theirs, draws=400, seed=world)
         joint += any(gap.low > 0 for gap in found.values())
-        gaps = [paired_difference(own, theirs, draws=100) for own in arms.values()]
+        gaps = [paired_difference(own, theirs, draws=400) for own in arms.values()]
         single += any(gap.low > 0 for gap in gaps)
-    assert joint <= 4 < single
+    assert joint <= 12 < single
 
 
 def test_an_arm_that_equals_its_rival_stays_at_zero():

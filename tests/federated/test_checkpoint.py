@@ -8,6 +8,7 @@ from cotune._errors import ConfigError
 from cotune.federated._checkpoint import (
     FILE,
     Checkpoint,
+    claim_folder,
     hash_recipe,
     load_checkpoint,
     save_checkpoint,
@@ -164,3 +165,22 @@ while True:
         assert bool((found.state.layers["q"]["B"] == found.round).all())
     save_checkpoint(tmp_path, example())
     assert load_checkpoint(tmp_path, RECIPE) is not None
+
+
+def test_a_folder_is_claimed_before_anything_in_it_is_replaced(tmp_path):
+    claim_folder(tmp_path / "new", resume=False)
+    (tmp_path / "events.jsonl").touch()
+    claim_folder(tmp_path, resume=False)
+    save_checkpoint(tmp_path, example())
+    (tmp_path / "recipe.yaml").touch()
+    claim_folder(tmp_path, resume=True)
+    with pytest.raises(ConfigError, match=r"which holds a run.*pass --resume"):
+        claim_folder(tmp_path, resume=False)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "recipe.yaml"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_the_folder_of_a_run_that_is_no_federation_is_refused(tmp_path, name, resume):
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match=f"holds {name} of something else"):
+        claim_folder(tmp_path, resume=resume)

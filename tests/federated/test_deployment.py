@@ -117,6 +117,22 @@ def test_only_the_fleet_is_reached_through_the_proxy(federation):
 
 
 @pytest.mark.slow
+def test_a_run_that_fails_at_the_server_fails_the_command(
+    federation, clients_world, tmp_path
+):
+    content = values(clients_world, tmp_path / "run")
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
+    other = tmp_path / "run" / "recipe.yaml"
+    other.parent.mkdir()
+    other.write_text("# of something else")
+    words = ["cotune", "federate", str(tmp_path / "recipe.yaml")]
+    with pytest.raises(RuntimeError, match="finished:completed, got finished:failed"):
+        federation.run([*words, "--superlink", "loopback"])
+    assert other.read_text() == "# of something else"
+    assert not (tmp_path / "run" / "events.jsonl").exists()
+
+
+@pytest.mark.slow
 def test_a_deployment_computes_what_a_simulation_does(clients_world, tmp_path):
     run = example("run")
     content = values(

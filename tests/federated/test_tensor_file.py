@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 import time
@@ -62,3 +63,17 @@ def test_a_file_cut_short_is_said_to_be(tmp_path):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(ConfigError, match="whole safetensors file"):
         read_tensors(path)
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_draft(tmp_path, monkeypatch):
+    path = tmp_path / "f"
+    write_tensors(path, {"x": torch.ones(2)}, {})
+
+    def fail(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left on device"):
+        write_tensors(path, {"x": torch.zeros(2)}, {})
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+    assert read_tensors(path)[0]["x"].tolist() == [1, 1]

@@ -11,7 +11,6 @@ from benchmarks.merging._judge import Judge
 from benchmarks.merging._measure import measure, merge_trials
 from benchmarks.merging._summary import (
     compare_arms,
-    interval,
     mean_connectivity,
     mean_merging,
     mean_pruning,
@@ -108,7 +107,13 @@ def test_a_second_call_trains_and_scores_nothing_again(found, monkeypatch):
         assert again == found.arms[arm]
 
 
-def test_the_interval_holds_the_mean_and_shrinks_to_it():
-    low, high = interval([0.0, 1.0, 2.0, 3.0])
-    assert low < 1.5 < high
-    assert interval([0.25] * 5) == (0.25, 0.25)
+def test_the_interval_is_students_over_the_tasks():
+    # Gaps 1, 2, 3: mean 2, deviation 1, t(.975; 2) = 4.303.
+    scores = {"LoRA": [0.0, 0.0, 0.0], "CoTo": [1.0, 2.0, 3.0]}
+    arms = {
+        arm: {"single": dict(zip("abc", values, strict=True))}
+        for arm, values in scores.items()
+    }
+    (row,) = compare_arms(arms)
+    half = 4.3027 / 3**0.5
+    assert (row["low"], row["high"]) == pytest.approx((2 - half, 2 + half), abs=1e-4)

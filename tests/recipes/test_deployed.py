@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from cotune._errors import ConfigError
-from cotune.recipes import read_recipe
+from cotune.recipes import federate, read_recipe
 from cotune.recipes._deployed import _open_house
 from cotune.recipes._submit import PACKAGE, submit, write_app
 from federated.small_federation import recipe, write_federation
@@ -79,6 +79,20 @@ def test_a_node_with_a_recipe_of_its_own_agrees_to_no_other(asked, tmp_path):
 
 
 def test_a_superlink_that_is_not_there_is_one_clear_message(asked, monkeypatch):
-    monkeypatch.setattr("cotune.recipes._submit._COMMAND", ("false",))
+    monkeypatch.setattr("cotune.recipes._flower_run._COMMAND", ("false",))
     with pytest.raises(ConfigError, match="that the SuperLink is up"):
         submit(asked, "127.0.0.1:9", say=lambda line: None)
+
+
+@pytest.mark.parametrize("engine", ["local", "simulation", "superlink"])
+def test_a_missing_flower_is_said_before_anything_is_begun(
+    asked, tmp_path, monkeypatch, engine
+):
+    own = asked.model_copy(update={"output_dir": str(tmp_path / "run")})
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r'pip install "cotune\[federated\]"'):
+        if engine == "superlink":
+            submit(own, "127.0.0.1:9", say=lambda line: None)
+        else:
+            federate(own, engine=engine)
+    assert not (tmp_path / "run").exists()

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-
-# So that the tests of this folder can write `from browser import ...`.
-sys.path.insert(0, str(Path(__file__).parent))
 
 TASKS = ("sentiment-1", "toxicity-2")
 LAYERS = ("model.layers.0.q", "model.layers.1.q")

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser import Browser, find_chromium, open_browser
 
 from cotune.report import write_report
+from report.browser import Browser, find_chromium, open_browser
 
 pytestmark = [
     pytest.mark.slow,

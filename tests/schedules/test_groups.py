@@ -7,7 +7,7 @@ import random
 import pytest
 
 from cotune._errors import ConfigError
-from cotune.schedules import GROUPINGS, block_of, group_layers
+from cotune.schedules import GROUPINGS, group_layers
 from cotune.schedules._groups import layer_key
 
 LLAMA = [
@@ -15,30 +15,6 @@ LLAMA = [
     for block in range(12)
     for part in ("self_attn.q_proj", "mlp.up_proj")
 ]
-
-
-@pytest.mark.parametrize(
-    ("key", "block"),
-    [
-        ("model.layers.11.self_attn.q_proj", "model.layers.11"),
-        ("transformer.h.3.attn.c_attn", "transformer.h.3"),
-        ("model.decoder.layers.0.fc1", "model.decoder.layers.0"),
-        ("bert.encoder.layer.5.attention.self.query", "bert.encoder.layer.5"),
-        ("encoder.block.0.layer.1.DenseReluDense.wi", "encoder.block.0"),
-        ("encoder.layers.2.blocks.1.attn.q", "encoder.layers.2.blocks.1"),
-        ("model.layers.3.mlp.experts.5.w1", "model.layers.3"),
-        (
-            "down_blocks.0.attentions.1.transformer_blocks.2.attn1.to_q",
-            "down_blocks.0.attentions.1.transformer_blocks.2",
-        ),
-        ("0", "0"),
-        ("stack.4.linear", "stack.4"),
-        ("lm_head", "lm_head"),
-        ("model.player.2d", "model.player.2d"),
-    ],
-)
-def test_the_block_of_a_key_is_its_transformer_block(key, block):
-    assert block_of(key) == block
 
 
 @pytest.mark.parametrize(

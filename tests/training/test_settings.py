@@ -50,6 +50,14 @@ def test_a_folder_with_checkpoints_alone_is_in_use(tmp_path, plan):
         claim_folder(tmp_path, plan(), resume=False)
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_folder_with_a_recipe_of_something_else_is_refused(tmp_path, plan, resume):
+    (tmp_path / "recipe.yaml").write_text("# by hand")
+    with pytest.raises(ConfigError, match=r"holds another recipe\.yaml"):
+        claim_folder(tmp_path, plan(), resume=resume)
+    assert [path.name for path in tmp_path.iterdir()] == ["recipe.yaml"]
+
+
 def test_the_same_settings_can_be_resumed_and_harmless_ones_changed(tmp_path, plan):
     claim_folder(tmp_path, plan(), resume=True)
     claim_folder(tmp_path, plan(), resume=True)

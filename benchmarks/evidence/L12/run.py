@@ -21,6 +21,7 @@ def measure(bench: Bench) -> Measured:
         share = found.traffic(OURS, THEIRS)
         what = f"{setting}, traffic, share of padding's"
         parts.append(part_by_rule(what, share, "< 1", share < 1))
+        parts += found.parts_over_clients("Fed-ALoRA - zero padding", OURS, THEIRS)
         described.append(found.describe())
     return Measured(parts, {"margin": MARGIN, "federations": described})
 

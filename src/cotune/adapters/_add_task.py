@@ -30,15 +30,15 @@ def add_task(
 
     Args:
         model: A model with a cotune adapter. Changed in place.
-        task: Name of the new task.
+        task: Name of the new task, not empty.
         adapter_name: Which bank.
         copy_from: Begin as this task instead.
         freeze_rest: Train the new task alone. Its rows get gradients; no optimizer,
             with or without weight decay, can change what the other tasks compute.
 
     Raises:
-        ConfigError: No such adapter, no parts per task, a known name, an unknown
-            ``copy_from``, or a start that has no more directions to give.
+        ConfigError: No such adapter, no parts per task, no name or a known one, an
+            unknown ``copy_from``, or a start that has no more directions to give.
 
     Source: CoLoRA (arXiv:2602.07218): a new user fits S alone, r^2 numbers per layer.
     """
@@ -89,6 +89,10 @@ def _check(config: CoTuneConfig, task: str, copy_from: str | None) -> None:
         raise ConfigError(
             f"add_task: the adapter must have parts per task, got method "
             f"'{config.method}', which has none. Use it for the new task as it is."
+        )
+    if not isinstance(task, str) or not task:
+        raise ConfigError(
+            f"add_task: task must be a name that is not empty, got {task!r}."
         )
     if task in tasks:
         raise ConfigError(f"add_task: {task!r} is there already, among {tasks}.")

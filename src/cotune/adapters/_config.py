@@ -12,6 +12,7 @@ from peft.utils import PeftType
 
 from .._errors import ConfigError, unknown_name
 from ._card import add_loading_section
+from ._config_faults import form_faults, task_faults
 from ._core import CORES
 from ._coupling import COUPLINGS, BankSize, Coupling
 from ._methods import find_method
@@ -109,10 +110,11 @@ class CoTuneConfig(PeftConfig):
         for name in ("target_modules", "exclude_modules"):
             if isinstance(value := getattr(self, name), list):
                 setattr(self, name, set(value))
-        self.tasks = list(self.tasks or [])
+        if not isinstance(self.tasks, str):  # else a fault, of as many names as letters
+            self.tasks = list(self.tasks or [])
         self.rank_pattern = dict(self.rank_pattern or {})
         self.alpha_pattern = dict(self.alpha_pattern or {})
-        faults = [*self._name_faults(), *_number_faults(self), *_block_faults(self)]
+        faults = [*self._name_faults(), *form_faults(self)]
         if not faults:
             self._fill_from_method()
             faults = list(self._value_faults())
@@ -174,7 +176,7 @@ class CoTuneConfig(PeftConfig):
                 yield f"{name}: {unknown_name(name, value, known)}"
 
     def _value_faults(self) -> Iterator[str]:
-        yield from _task_faults(self)
+        yield from task_faults(self)
         if self.bias != "none":
             yield f"bias: must be 'none', got {self.bias!r}. Biases are not trained."
         try:
@@ -191,65 +193,3 @@ def has_task_parts(config: Mapping[str, Any]) -> bool:
 
 def _size(value: int | str | None) -> BankSize:
     return "tasks" if value == "tasks" else int(value or 0)
-
-
-def _number_faults(config: CoTuneConfig) -> Iterator[str]:
-    for name in ("num_A", "num_B", "r"):
-        value: object = getattr(config, name)
-        left_open = value in (None, "tasks") and name != "r"
-        counts = isinstance(value, int) and _is_int(value) and value >= 1
-        if not left_open and not counts:
-            yield f"{name}: must be a whole number >= 1, got {value!r}."
-    for layer, rank in (config.rank_pattern or {}).items():
-        if not (_is_int(rank) and rank >= 1):
-            yield f"rank_pattern[{layer!r}]: must be >= 1, got {rank!r}."
-    for layer, alpha in (config.alpha_pattern or {}).items():
-        if not alpha > 0:
-            yield f"alpha_pattern[{layer!r}]: must be > 0, got {alpha!r}."
-    if not 0 <= config.lora_dropout < 1:
-        yield f"lora_dropout: must be in [0, 1), got {config.lora_dropout!r}."
-    if not config.lora_alpha > 0:
-        yield f"lora_alpha: must be > 0, got {config.lora_alpha!r}."
-    if config.router_balance < 0:
-        yield f"router_balance: must be >= 0, got {config.router_balance!r}."
-    if config.start_svd_iterations < 0:
-        yield (
-            f"start_svd_iterations: must be >= 0, got {config.start_svd_iterations!r}."
-        )
-
-
-def _block_faults(config: CoTuneConfig) -> Iterator[str]:
-    # PEFT would ignore these fields beside a string, and a pattern without indices.
-    for name in ("layers_to_transform", "layers_pattern"):
-        value = getattr(config, name)
-        if isinstance(config.target_modules, str) and value is not None:
-            yield (
-                f"{name}: needs a list of target_modules, got {value!r} beside "
-                f"{config.target_modules!r}. List the names of the layers."
-            )
-    if config.layers_pattern and config.layers_to_transform is None:
-        yield (
-            "layers_pattern: needs layers_to_transform, got "
-            f"{config.layers_pattern!r} alone. Say which blocks to adapt."
-        )
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _task_faults(config: CoTuneConfig) -> Iterator[str]:
-    tasks = config.tasks or []
-    twice = sorted({task for task in tasks if tasks.count(task) > 1})
-    if twice:
-        yield f"tasks: names must differ, got {', '.join(twice)} more than once."
-    if any(not isinstance(task, str) or not task for task in tasks):
-        yield f"tasks: must be non-empty names, got {tasks!r}."
-    per_task = config.needs_tasks or "tasks" in (config.num_A, config.num_B)
-    if per_task and not tasks:
-        yield (
-            f"tasks: method '{config.method}' with coupling '{config.coupling}' and "
-            f"core '{config.core}' has parts per task, got no names. Pass tasks=[...]."
-        )
-    if config.default_task is not None and config.default_task not in tasks:
-        yield f"default_task: {unknown_name('task', config.default_task, tasks)}"

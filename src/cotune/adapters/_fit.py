@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import nn
 
 from .._errors import ConfigError, unknown_name
-from ._layer import features_of
+from ._base_layer import features_of
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel

@@ -16,17 +16,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from peft.tuners.tuners_utils import BaseTunerLayer, check_adapters_to_merge
 from torch import Tensor, nn
-from transformers.pytorch_utils import Conv1D
 
 from .._adapter import Factors, LowRank
 from .._errors import ConfigError
+from ._base_layer import (
+    check_mergeable,
+    features_of,
+    like_weight_of,
+    matrix_of,
+)
 from ._config import CoTuneConfig
 from ._core import CORES
 from ._coupling import Forward, Plan, mix_bank
 from ._kept_rows import KeptRows, load_kept_rows, save_kept_rows
+from ._notice import tell_that_factors_stay_alike
 from ._product import Term, collaborate, update
 from ._resolve import resolve
 from ._spec import Bank, LayerSpec
@@ -123,6 +128,8 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         start = self.first_factors(spec, M, N)
         if not config.init_weights:
             start.B.add_(torch.empty_like(start.B).uniform_(-1, 1), alpha=spec.r**-0.5)
+        elif start.alike and config.coupling == "full" and not config.inference_mode:
+            tell_that_factors_stay_alike(M, N)
         self.cotune_A[adapter_name] = nn.Parameter(start.A)
         self.cotune_B[adapter_name] = nn.Parameter(start.B)
         if start.A0 is not None and start.B0 is not None:
@@ -149,14 +156,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
             exact_svd=config.start_svd == "exact",
             svd_iterations=config.start_svd_iterations,
         )
-        return STARTS[str(config.start)](shape, self._start_weight())
-
-    def _start_weight(self) -> Float[Tensor, "d_out d_in"] | None:
-        base = self.get_base_layer()
-        weight = getattr(base, "weight", None)
-        if weight is None or not weight.is_floating_point() or weight.ndim != 2:
-            return None
-        return weight.detach().t() if isinstance(base, Conv1D) else weight.detach()
+        return STARTS[str(config.start)](shape, matrix_of(self.get_base_layer()))
 
     def _add_small_factors(
         self, adapter_name: str, spec: LayerSpec, M: int, N: int
@@ -376,14 +376,15 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         return resolve(factors, str(spec.config.coupling), str(spec.config.core), row)
 
     def get_delta_weight(self, adapter: str) -> Tensor:
-        """Return the update in the layout, dtype and device of the base weight."""
-        base: Any = self.get_base_layer()
-        weight = base.weight
-        if adapter not in self.specs:
-            return torch.zeros_like(weight)  # It adapts other layers.
-        delta = self.low_rank(adapter).delta()
-        delta = delta.t() if isinstance(base, Conv1D) else delta
-        return delta.to(device=weight.device, dtype=weight.dtype)
+        """Return the update in the layout, dtype and device of the base weight.
+
+        Of a quantised weight, whose integers cannot hold it, in fp32 (d_out, d_in).
+        """
+        if adapter not in self.specs:  # It adapts other layers.
+            delta = torch.zeros(self.out_features, self.in_features)
+        else:
+            delta = self.low_rank(adapter).delta()
+        return like_weight_of(self.get_base_layer(), delta)
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
         """Whether the adapter is one plain update: no router, tasks only by default."""
@@ -413,11 +414,7 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
         if not names:
             return
         base: Any = self.get_base_layer()
-        if type(base) not in (nn.Linear, Conv1D) or not base.weight.is_floating_point():
-            raise ConfigError(
-                f"merge: needs a floating-point Linear or Conv1D, got "
-                f"{type(base).__name__}. Export to plain LoRA instead."
-            )
+        check_mergeable(base)
         merged = base.weight.data
         for name in names:
             merged = merged + self.get_delta_weight(name)
@@ -464,25 +461,6 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
 
     def __repr__(self) -> str:
         return "cotune." + super().__repr__()
-
-
-def features_of(base_layer: nn.Module) -> tuple[int, int]:
-    """Return (d_in, d_out) of a layer.
-
-    Raises:
-        ConfigError: The layer does not say.
-    """
-    if isinstance(base_layer, Conv1D):
-        d_in, d_out = base_layer.weight.shape
-        return d_in, d_out
-    for names in (("in_features", "out_features"), ("infeatures", "outfeatures")):
-        d_in, d_out = (getattr(base_layer, name, None) for name in names)
-        if isinstance(d_in, int) and isinstance(d_out, int):
-            return d_in, d_out
-    raise ConfigError(
-        "target_modules: must name layers with in_features and out_features, got "
-        f"{type(base_layer).__name__}. Choose linear layers, e.g. 'all-linear'."
-    )
 
 
 def _rows(core: Tensor | None, tasks: Tensor | None) -> Tensor | None:

@@ -7,7 +7,12 @@ from ._config import CoTuneConfig
 
 @dataclass
 class CoLAConfig(CoTuneConfig):
-    """CoLA (arXiv:2505.15471): M A's and N B's, coupled; see :class:`CoTuneConfig`."""
+    """CoLA (arXiv:2505.15471): M A's and N B's, coupled; see :class:`CoTuneConfig`.
+
+    With the defaults (coupling ``full``, start ``pissa``) all A's stay equal, and all
+    B's: PiSSA with learning rates times M and N. See ``start="pissa-split"`` and
+    ``coupling="learned"`` for factors that differ.
+    """
 
     method: str = "cola"
 

@@ -59,10 +59,11 @@ def coupling_matrices(
         spread = torch.diag(shares) if M == N else shares.view(M, N)
         return spread, spread
     rule = COUPLINGS[coupling]()
-    return (
-        rule.matrix(factors.weight, M, N, row),
-        rule.start_matrix(factors.weight, M, N, row),
-    )
+    with torch.device(factors.A.device):
+        return (
+            rule.matrix(factors.weight, M, N, row),
+            rule.start_matrix(factors.weight, M, N, row),
+        )
 
 
 def _core_matrix(factors: Factors, core: str, row: int | None) -> Tensor | None:

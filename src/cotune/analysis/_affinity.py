@@ -209,7 +209,8 @@ def affinity_from_gradients(
 
     def look_up(task: str, layer: str) -> LowRank:
         gradient = gradients[task][layer].detach()
-        same = torch.eye(gradient.shape[1]).to(gradient)
+        r, place = gradient.shape[1], gradient.device
+        same = torch.eye(r, dtype=gradient.dtype, device=place)
         return LowRank(same, gradient)
 
     rank = width if rank is None else rank
@@ -256,15 +257,15 @@ def _gram(
     tell: Callable[[], None],
 ) -> tuple[Tensor, int]:
     """Return inner products of all updates over all layers, and the largest rank."""
-    gram = torch.zeros(len(tasks), len(tasks), dtype=torch.float64)
+    grams: list[Tensor] = []
     widest = 0
     for layer in layers:
         updates = [look_up(task, layer) for task in tasks]
         rows = torch.stack([core.flatten() for core in joint_cores(updates)])
-        gram += rows @ rows.T
+        grams.append(rows @ rows.T)
         widest = max(widest, *(update.rank for update in updates))
         tell()
-    return gram, widest
+    return torch.stack(grams).sum(0).cpu(), widest
 
 
 def _floors(

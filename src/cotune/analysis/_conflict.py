@@ -118,13 +118,13 @@ def conflict(gradients: Gradients) -> Conflict:
     check_gradients("conflict", gradients)
     tasks = tuple(gradients)
     first = gradients[tasks[0]]
-    total = torch.zeros(len(tasks), len(tasks), dtype=torch.float64)
+    grams: list[Tensor] = []
     pairs: list[GradientPair] = []
     for layer in first:
         rows = torch.stack([gradients[t][layer].detach().flatten() for t in tasks])
-        gram = rows.double() @ rows.double().T
-        total += gram
-        pairs += _pairs(layer, tasks, gram)
+        grams.append(rows.double() @ rows.double().T)
+        pairs += _pairs(layer, tasks, grams[-1])
+    total = torch.stack(grams).sum(0)
     norms = tuple(float(number) for number in total.diagonal().sqrt())
     return Conflict(tasks, norms, (*_pairs(ALL, tasks, total), *pairs))
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .._errors import ConfigError
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .._figure import check_suffix, new_figure, save_figure
 
 
 def write_picture(draw: Callable[[Any], None], path: str | os.PathLike[str]) -> Path:
@@ -28,22 +24,10 @@ def write_picture(draw: Callable[[Any], None], path: str | os.PathLike[str]) -> 
         ConfigError: matplotlib is not installed, or it cannot write such a file.
     """
     path = Path(path)
-    figure: Any = _new_figure()
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix.removeprefix(".") not in known:
-        raise ConfigError(
-            f"plot: the suffix must be one of {', '.join(sorted(known))}, got "
-            f"{path.name!r}. Use .png or .svg."
-        )
+    figure = new_figure(7.0, 5.0)
+    check_suffix(figure, path)
     draw(figure.add_subplot())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        figure.savefig(partial, dpi=110)
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+    save_figure(figure, path)
     return path
 
 
@@ -84,15 +68,3 @@ def draw_matrix(
                     fontsize="x-small",
                 )
     axes.figure.colorbar(image, ax=axes)
-
-
-def _new_figure() -> Figure:
-    # Figure itself, not pyplot: no window system, no global list of open figures.
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(
-            "plot: matplotlib must be installed, got no such package. "
-            "Run: pip install 'cotune[plot]'."
-        ) from error
-    return Figure(figsize=(7.0, 5.0), layout="constrained")

@@ -350,8 +350,9 @@ def _lose(spans: Sequence[Tensor], rank: int, dice: torch.Generator) -> _Loss:
 def _turn(span: Float[Tensor, "d k"], dice: torch.Generator) -> Float[Tensor, "d m"]:
     """Keep the singular values and draw the space."""
     values = svd(qr(span)[1])[1]
-    drawn = torch.randn(len(span), len(values), generator=dice, dtype=span.dtype)
-    return qr(drawn)[0] * values
+    shape, place = (len(span), len(values)), dice.device
+    drawn = torch.randn(shape, generator=dice, device=place, dtype=span.dtype)
+    return qr(drawn.to(span.device))[0] * values
 
 
 def _tail(spans: Sequence[Float[Tensor, "d k"]], rank: int) -> float:

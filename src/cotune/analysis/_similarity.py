@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .._adapter import Adapter
 from .._errors import ConfigError
-from ..operators.convert._linalg import qr, svd
+from ..operators.convert._linalg import qr, row_norms, svd
 from ._result import Result, Row
 
 
@@ -158,11 +158,15 @@ def subspace(matrix: Float[Tensor, "d r"]) -> Float[Tensor, "d k"]:
     Returns:
         As many columns as the matrix has rank, in fp64.
     """
-    Q, R = qr(matrix.detach().double())
+    wide = matrix.detach().double()
+    lengths = row_norms(wide.T)
+    # Columns of length 1 span the same space, and rounding moves each by half an eps.
+    Q, R = qr(wide / lengths.where(lengths > 0, 1.0))
     # QR alone gives a full basis even where columns depend on each other.
     U, S, _ = svd(R)
-    limit = S[0] * max(matrix.shape) * torch.finfo(matrix.dtype).eps
-    return Q @ U[:, S > limit]
+    rounding = math.sqrt(matrix.shape[1]) * torch.finfo(matrix.dtype).eps
+    computing = max(matrix.shape) * torch.finfo(torch.float64).eps
+    return Q @ U[:, S > S[0] * max(rounding, computing)]
 
 
 def subspace_similarity(
@@ -189,9 +193,11 @@ def _members(
     """Yield name and matrix, with the subspace in its columns, of a bank."""
     factors = adapter.layers[layer]
     bank = factors.A.mT if factor == "A" else factors.B
-    by_task = len(bank) == len(adapter.tasks)
+    by_task = adapter.config.get(f"num_{factor}") == "tasks"
+    # Factors that belong to all tasks come first in a bank.
+    shared = len(bank) - len(adapter.tasks) if by_task else len(bank)
     for place, matrix in enumerate(bank):
-        member = adapter.tasks[place] if by_task else str(place)
+        member = str(place) if place < shared else adapter.tasks[place - shared]
         yield (key if len(bank) == 1 else f"{key}[{member}]"), matrix
 
 

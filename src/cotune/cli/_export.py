@@ -10,7 +10,7 @@ from ._options import AdapterArgument, SetOption, TaskOption, adapter_folder
 
 def run_export(
     adapter: AdapterArgument,
-    out: Annotated[Path, typer.Argument(help="Where to write.")],
+    out: Annotated[Path, typer.Argument(help="Where to write; new or empty.")],
     task: TaskOption = None,
     rank: Annotated[
         int | None, typer.Option(min=1, help="Cut to this rank; says the error.")
@@ -30,6 +30,10 @@ def run_export(
     Without --task, one folder per task is written below OUT, if the adapter has parts
     per task.
     """
+    from ._operators import check_out
+
+    # Not even the adapter itself: its factors would be gone.
+    check_out(out)
     if calibrate:
         _export_calibrated(adapter, out, task, rank, set_ or [])
     else:

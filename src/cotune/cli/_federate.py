@@ -62,7 +62,12 @@ def run_federate(
 
     from ..recipes import explain_federation, federate, read_recipe, submit
     from ._federate_explain import build_explain_tables
-    from ._federate_show import RoundsBar, build_clients_table, read_engine
+    from ._federate_show import (
+        RoundsBar,
+        build_clients_table,
+        describe_losses,
+        read_engine,
+    )
     from ._show import show
 
     chosen = read_engine(engine)
@@ -83,4 +88,7 @@ def run_federate(
             resume=resume,
             watch=bar.watch,
         )
-    show(build_clients_table(folder), f"Everything lies in {folder}")
+    show(build_clients_table(folder))
+    if losses := describe_losses(folder):
+        show(losses)
+    show(f"Everything lies in {folder}")

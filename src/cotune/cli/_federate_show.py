@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -127,6 +128,32 @@ def build_clients_table(folder: Path) -> Table:
     for row in _summary(found):
         table.add_row(*row)
     return table
+
+
+def describe_losses(folder: Path) -> str:
+    """Say which replies were dropped, and where the reasons stand.
+
+    Args:
+        folder: Of the run.
+
+    Returns:
+        A text; empty if every reply was good.
+    """
+    rounds = json.loads((folder / "rounds.json").read_text(encoding="utf-8"))
+    reasons = Counter(
+        str(reason).partition(":")[0]
+        for entry in rounds
+        for reason in entry["dropped"].values()
+    )
+    if not reasons:
+        return ""
+    counts = ", ".join(f"{reason} ({n})" for reason, n in sorted(reasons.items()))
+    nothing = all(entry["skipped"] for entry in rounds)
+    return (
+        ("Nothing was learned: every round was skipped. " if nothing else "")
+        + f"Replies dropped: {counts}. When, stands in {folder / 'events.jsonl'}; why, "
+        "in the client's own log, NAME.log in its folder."
+    )
 
 
 def _cells(one: Mapping[str, Any]) -> tuple[str, str, str, str]:

@@ -19,7 +19,9 @@ def run_generate(
         typer.Argument(help="The prompt of a row; it is put as in training."),
     ],
     task: TaskOption = None,
-    max_new_tokens: Annotated[int, typer.Option(min=1)] = 64,
+    max_new_tokens: Annotated[
+        int, typer.Option(min=1, help="Most tokens to write.")
+    ] = 64,
     temperature: Annotated[
         float, typer.Option(min=0.0, help="0: the likeliest token each time.")
     ] = 0.0,
@@ -27,12 +29,18 @@ def run_generate(
     set_: SetOption = None,
 ) -> None:
     """Write text with a trained adapter of a causal language model."""
+    import math
+
     import torch
 
     from .._errors import ConfigError
     from ..recipes import open_run, read_run_recipe
     from ._show import show
 
+    if not math.isfinite(temperature):
+        raise ConfigError(
+            f"--temperature: must be a finite number >= 0, got {temperature}. Try 0.7."
+        )
     kind = read_run_recipe(run, set_ or []).base.kind
     if kind != "causal":
         raise ConfigError(

@@ -101,7 +101,7 @@ def run_merge_adapters(
 def _read_recipe(what: list[str]) -> dict[str, Any]:
     """Return the content of a recipe, or the adapters as one."""
     from .._errors import ConfigError
-    from ..recipes._yaml import parse_yaml
+    from ..recipes._yaml import read_yaml
 
     if not what:
         raise ConfigError(
@@ -113,7 +113,7 @@ def _read_recipe(what: list[str]) -> dict[str, Any]:
     path = Path(what[0])
     if not path.is_file():
         raise ConfigError(f"{path}: must be a YAML recipe, got no such file.")
-    values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold keys and values, got {values!r:.60}.")
     return values

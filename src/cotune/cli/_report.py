@@ -16,9 +16,8 @@ def run_report(
     ] = Path("report.html"),
 ) -> None:
     """Write one HTML page about runs; it needs no network to be opened."""
-    from rich import print as show
-
     from ..report import write_report
+    from ._show import show
 
     written = write_report(runs, out)
     show(f"{written}: {written.stat().st_size / 1e6:.1f} MB, opens in any browser")

@@ -23,5 +23,8 @@ def run_train(
     from ..training import build_table
     from ._show import show
 
-    result = run_recipe(read_recipe(recipe, set_ or []), resume=resume)
+    read = read_recipe(recipe, set_ or [])
+    if read.federated is not None:
+        show("The section federated is left aside: `cotune federate` runs it.")
+    result = run_recipe(read, resume=resume)
     show(build_table(result.evaluation), f"Everything lies in {result.folder}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from .._errors import ConfigError
 from .._registry import Registry
-from ._spec import Spec
+from ._spec import ChoiceSpec
 
 Shares = dict[str, float]
 
@@ -23,8 +23,10 @@ MIXTURES: Registry[Callable[..., Shares]] = Registry(
 )
 
 
-class MixtureSpec(Spec):
+class MixtureSpec(ChoiceSpec):
     """How the training rows of several tasks are mixed."""
+
+    table = MIXTURES
 
     name: str = Field(
         default="proportional",
@@ -44,21 +46,6 @@ class MixtureSpec(Spec):
         "None: the number of training rows.",
     )
 
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, name: str) -> str:
-        MIXTURES[name]
-        return name
-
-    @model_validator(mode="after")
-    def _check(self) -> MixtureSpec:
-        if self.temperature is not None and self.name != "temperature":
-            raise ValueError(
-                f"mixture: temperature goes with name: temperature, got name "
-                f"{self.name}. Leave one out."
-            )
-        return self
-
     def shares(self, sizes: Mapping[str, int]) -> Shares:
         """Compute each task's share of an epoch.
 
@@ -68,9 +55,7 @@ class MixtureSpec(Spec):
         Returns:
             Task name -> share; they sum to 1.
         """
-        if self.temperature is None:
-            return MIXTURES[self.name](sizes)
-        return MIXTURES[self.name](sizes, temperature=self.temperature)
+        return MIXTURES[self.name](sizes, **self.options)
 
 
 def mix_proportionally(sizes: Mapping[str, int]) -> Shares:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field
 
 from .._errors import ConfigError
 from .._registry import Registry
-from ._spec import Spec
+from ._spec import ChoiceSpec
 
 Parts = list[list[int]]
 """Row numbers of every client."""
@@ -28,8 +28,10 @@ PARTITIONS: Registry[Callable[..., Parts]] = Registry(
 )
 
 
-class PartitionSpec(Spec):
+class PartitionSpec(ChoiceSpec):
     """How the training rows of one task are split over clients."""
+
+    table = PARTITIONS
 
     name: str = Field(
         default="iid",
@@ -46,33 +48,17 @@ class PartitionSpec(Spec):
         default=1, ge=1, description="Fewest rows of a client, at least 1."
     )
 
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, name: str) -> str:
-        PARTITIONS[name]
-        return name
-
-    @model_validator(mode="after")
-    def _check(self) -> PartitionSpec:
-        if self.alpha is not None and self.name == "iid":
-            raise ValueError(
-                "partition: alpha goes with name: dirichlet or quantity, got name iid. "
-                "Leave it out."
-            )
-        return self
-
     def split(
         self, labels: Sequence[Any], clients: int, generator: torch.Generator
     ) -> Partition:
         """Split rows as this section says; see :func:`partition`."""
-        options = {} if self.alpha is None else {"alpha": self.alpha}
         return partition(
             labels,
             clients,
             name=self.name,
             min_rows=self.min_rows,
             generator=generator,
-            **options,
+            **self.options,
         )
 
 

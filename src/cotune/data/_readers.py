@@ -140,6 +140,9 @@ def read_csv(path: Path) -> RawRows:
 
     Yields:
         One item per record; every value is text. ``where`` names its first line.
+
+    Raises:
+        ConfigError: It is not comma-separated UTF-8 text, or a column comes twice.
     """
     with path.open(encoding="utf-8-sig", newline="") as text:
         # strict: a quote that nothing closes is an error, not the rest of the file.
@@ -187,6 +190,9 @@ def read_parquet(path: Path) -> RawRows:
 
     Yields:
         One item per row; ``where`` counts rows from 1.
+
+    Raises:
+        ConfigError: The file is not parquet.
     """
     import pyarrow
     import pyarrow.parquet

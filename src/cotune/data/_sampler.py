@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import count, islice
 
 import torch
 from jaxtyping import Int64
@@ -119,20 +118,6 @@ class MixtureSampler(Sampler[int]):
         rows = torch.cat(parts)
         mixed_by = make_generator(self.seed, "mixture", epoch)
         return rows[torch.randperm(len(rows), generator=mixed_by)]
-
-    def stream_from(self, position: int) -> Iterator[int]:
-        """Continue the endless stream of epochs at any point.
-
-        Args:
-            position: Number of rows already taken since the start of training.
-
-        Yields:
-            Row numbers, without end.
-        """
-        epoch, taken = divmod(position, len(self))
-        yield from islice(self.draw_epoch(epoch).tolist(), taken, None)
-        for later in count(epoch + 1):
-            yield from self.draw_epoch(later).tolist()
 
     def _draw_task(self, name: str, epoch: int) -> Int64[Tensor, " rows"]:
         """Take the task's next rows from its endless row of permutations."""

@@ -19,6 +19,8 @@ FILE = "server.safetensors"
 """Name of the checkpoint in the folder of a run."""
 
 _FORMAT = 1
+_OF_OTHERS = ("settings.json", "recipe.yaml")
+"""Files of a run that is no federation, as long as there is no checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,31 @@ class Checkpoint:
     history: Sequence[Any] = ()
     clients: Mapping[str, Any] = field(default_factory=dict)
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def claim_folder(folder: Path, *, resume: bool) -> None:
+    """Refuse the folder of another run, before anything in it is replaced.
+
+    Args:
+        folder: Of the run.
+        resume: Whether it may hold an earlier part of this run.
+
+    Raises:
+        ConfigError: It holds a run that is not to be resumed, or one of another kind.
+    """
+    if (folder / FILE).exists():
+        if not resume:
+            raise ConfigError(
+                f"output_dir: must be new or empty, got {folder}, which holds a run. "
+                "Choose another, delete it, or pass --resume."
+            )
+        return
+    others = [name for name in _OF_OTHERS if (folder / name).exists()]
+    if others:
+        raise ConfigError(
+            f"output_dir: must be new, empty, or of the same run, got {folder}, which "
+            f"holds {others[0]} of something else. Choose another."
+        )
 
 
 def hash_recipe(recipe: Mapping[str, Any]) -> str:

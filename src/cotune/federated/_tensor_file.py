@@ -30,23 +30,30 @@ def write_tensors(
         path: Where; its folder must be there. A file that is there is replaced.
         tensors: Name -> tensor of any dtype; copied where they share memory.
         notes: Text to keep beside them.
+
+    Raises:
+        SafetensorError: The disk is full, or the folder must not be written to. The
+            file is as it was, and no draft stays.
     """
     _remove_old_drafts(path.parent)
-    # A folder, because safetensors makes drafts of its own beside its file.
-    drafts = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    drafts.mkdir(mode=0o700, exist_ok=True)
-    draft = drafts / path.name
     # safetensors refuses views of one memory, and what is not contiguous.
     plain = {
         name: x.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for name, x in tensors.items()
     }
-    save_file(plain, draft, metadata=dict(notes))
-    draft.chmod(0o600)
-    _flush(draft)
-    os.replace(draft, path)
-    _flush(path.parent)
-    shutil.rmtree(drafts, ignore_errors=True)
+    # A folder, because safetensors makes drafts of its own beside its file.
+    drafts = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    drafts.mkdir(mode=0o700, exist_ok=True)
+    draft = drafts / path.name
+    try:
+        save_file(plain, draft, metadata=dict(notes))
+        draft.chmod(0o600)
+        _flush(draft)
+        os.replace(draft, path)
+        _flush(path.parent)
+    finally:
+        # Also after a fault: on a full disk a draft would take the room that is left.
+        shutil.rmtree(drafts, ignore_errors=True)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,9 @@ class AdapterBase(Spec):
 
     @model_validator(mode="after")
     def _check(self) -> AdapterBase:
+        faults = list(_pattern_faults(self))
+        if faults:
+            raise ValueError("\n".join(faults))
         # Names that stand in for the recipe's tasks, to check all the rest now.
         stand_in = [] if self.tasks else [self.default_task or "task"]
         try:
@@ -83,6 +87,24 @@ class AdapterBase(Spec):
         values = {name: getattr(config, name) for name in type(self).model_fields}
         plain = {k: sorted(v) if isinstance(v, set) else v for k, v in values.items()}
         return type(self).model_validate(plain)
+
+
+def _pattern_faults(spec: AdapterBase) -> Iterator[str]:
+    """Find patterns that are no regular expressions: PEFT would fail on them."""
+    values = spec.model_dump()
+    found = [
+        (name, values[name]) for name in _KINDS if isinstance(values.get(name), str)
+    ]
+    for name in ("rank_pattern", "alpha_pattern"):
+        found += [(f"{name}[{key!r}]", key) for key in values.get(name) or ()]
+    for name, pattern in found:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield (
+                f"{name}: must be a regular expression, got {pattern!r}: {error}. "
+                "List the names of the layers, or mend it."
+            )
 
 
 def _make_fields() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
@@ -45,7 +46,8 @@ def _rule(fault: Mapping[str, Any]) -> str:
         "tuple_type": "must be a list",
     }
     own = kinds.get(fault["type"])
-    return own or str(fault["msg"]).replace("Input should be", "must be", 1)
+    # Pydantic says "Input should be", "String should have" and the like.
+    return own or re.sub(r"^\w+ should ", "must ", str(fault["msg"]))
 
 
 def _locate(line: str, place: str, known: Sequence[str]) -> str:

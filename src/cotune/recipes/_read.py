@@ -12,7 +12,7 @@ from .._errors import ConfigError, unknown_name
 from ._faults import describe_faults
 from ._override import override
 from ._recipe import Recipe
-from ._yaml import parse_yaml
+from ._yaml import read_yaml
 
 
 def read_recipe(source: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -49,13 +49,7 @@ def read_values(source: str | Path) -> dict[str, Any]:
         ConfigError: No such recipe, or no YAML with keys and values.
     """
     path = find_recipe(source)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path}: must be UTF-8 text, got: {error}. Is it a recipe?"
-        ) from error
-    values = parse_yaml(text, str(path))
+    values = read_yaml(path)
     if not isinstance(values, dict):
         kind = "nothing" if values is None else type(values).__name__
         raise ConfigError(

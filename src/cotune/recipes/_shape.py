@@ -77,8 +77,11 @@ def _load_config(recipe: Recipe) -> PretrainedConfig:
     base = recipe.base
     try:
         return AutoConfig.from_pretrained(find_model(base.name), revision=base.revision)
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
+        told = str(error).strip().removesuffix(".")
         raise ConfigError(
-            f"base.name: the config of {base.name!r} must be at hand, got: {error} "
+            f"base.name: the config of {base.name!r} must be at hand, got: {told}. "
             "Check the name and, for hub names, the network."
         ) from error

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .._errors import ConfigError
 from ._federate import build_plan
+from ._flower_run import run_app
 from ._recipe import Recipe
 from ._record import write_recipe
 from ._whole import with_whole_paths
 
 PACKAGE = "cotune_federation"
-_COMMAND = (str(Path(sys.executable).parent / "flwr"),)
 CONNECTION = "cotune"
 
 _PROJECT = f"""\
@@ -105,19 +102,19 @@ def submit(
         The run folder, on the server's machine.
 
     Raises:
-        ConfigError: Faults of the recipe, or Flower refuses the run.
+        ConfigError: Faults of the recipe, Flower is not installed or refuses the run,
+            or the run does not end well.
     """
-    from ..federated.engines._quiet import SILENCE
+    from ..federated.engines._quiet import SILENCE, need_flower
 
+    need_flower()
     with TemporaryDirectory(prefix="cotune-") as folder:
         app = write_app(recipe, Path(folder) / PACKAGE)
         environment = {**os.environ, **SILENCE}
         if ":" in superlink:
             environment["FLWR_HOME"] = str(_write_home(Path(folder), superlink))
             superlink = CONNECTION
-        command = [*_COMMAND, "run", str(app), superlink, "--stream"]
-        command += ["--run-config", "resume=true"] if resume else []
-        _follow(command, environment, say)
+        run_app(app, superlink, environment, resume=resume, say=say)
     return Path(with_whole_paths(recipe).output_dir)
 
 
@@ -131,26 +128,3 @@ def _write_home(folder: Path, address: str) -> Path:
         encoding="utf-8",
     )
     return home
-
-
-def _follow(
-    command: list[str], environment: dict[str, str], say: Callable[[str], None]
-) -> None:
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    last = ""
-    with process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            last = line.strip() or last
-            say(line.rstrip())
-    if process.returncode:
-        raise ConfigError(
-            f"--superlink: Flower must take the run, got code {process.returncode}: "
-            f"{last}. Check the name or address, and that the SuperLink is up."
-        )

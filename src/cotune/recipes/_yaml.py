@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -42,6 +43,24 @@ _Loader.add_implicit_resolver(
 )
 
 
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file as :func:`parse_yaml` does.
+
+    Args:
+        path: The file, which is there.
+
+    Raises:
+        ConfigError: No UTF-8 text, or no valid YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path}: must be UTF-8 text, got: {error}. Is it a recipe?"
+        ) from error
+    return parse_yaml(text, str(path))
+
+
 def parse_yaml(text: str, where: str) -> Any:
     """Read YAML. Only plain values are made; nothing in it is run.
 
@@ -68,7 +87,8 @@ def parse_yaml(text: str, where: str) -> Any:
             loader.dispose()
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
+        # A ValueError: a day, or a number, that there is not, such as 2020-99-99.
         shown = " ".join(str(error).split())
         raise ConfigError(
             f"{where}: must be valid YAML, got: {shown}. Mend the line."

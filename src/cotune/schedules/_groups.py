@@ -7,19 +7,12 @@ after ``layers.9`` and a sharded or sorted listing gives the same groups.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from .._blocks import block_of, order_blocks
 from .._errors import ConfigError
 from ._tables import GROUPINGS
-
-# The last numbered container is the block: Swin has `layers.2.blocks.1`, and UNets have
-# `down_blocks.0.attentions.1.transformer_blocks.0`. `layer.N` counts only where nothing
-# else does, because T5 has parts called `layer.N` inside its blocks.
-_BLOCK = re.compile(r".*(?:^|\.)(?:\w*blocks?|\w*layers|h)\.\d+(?=\.|$)")
-_LAYER = re.compile(r".*?(?:^|\.)\w*layer\.\d+(?=\.|$)")
-_NUMBERED = re.compile(r".*?(?:^|\.)\d+(?=\.|$)")
 
 THIRDS = ("lower third", "middle third", "upper third")
 
@@ -68,30 +61,6 @@ def layer_key(name: str) -> str:
     name = name.removeprefix("_orig_mod.").removeprefix("base_model.model.")
     wrappers = ("base_layer", "_orig_mod")
     return ".".join(part for part in name.split(".") if part not in wrappers)
-
-
-def block_of(key: str) -> str:
-    """Return the name of the block that a layer belongs to.
-
-    Args:
-        key: Key of the layer.
-
-    Returns:
-        The key up to the number of the block; the key itself if there is none.
-
-    Example:
-        >>> block_of("model.layers.3.self_attn.q_proj")
-        'model.layers.3'
-        >>> block_of("encoder.block.0.layer.1.DenseReluDense.wi")
-        'encoder.block.0'
-        >>> block_of("lm_head")
-        'lm_head'
-    """
-    for pattern in (_BLOCK, _LAYER, _NUMBERED):
-        found = pattern.match(key)
-        if found:
-            return found.group()
-    return key
 
 
 def group_layers(keys: Iterable[str], by: str = "block") -> tuple[Group, ...]:
@@ -164,15 +133,7 @@ def _blocks(keys: Sequence[str]) -> list[Block]:
     members: dict[str, list[str]] = {}
     for key in keys:
         members.setdefault(block_of(key), []).append(key)
-    # Stacks (embeddings, encoder, decoder, head) keep the order of the model; within a
-    # stack the numbers decide.
-    stacks = list(dict.fromkeys(re.sub(r"\d+", "#", name) for name in members))
-
-    def place(name: str) -> tuple[int, tuple[int, ...]]:
-        numbers = tuple(map(int, re.findall(r"\d+", name)))
-        return stacks.index(re.sub(r"\d+", "#", name)), numbers
-
-    names = sorted(members, key=place)
+    names = order_blocks(members)
     last = max(len(names) - 1, 1)
     return [
         Block(name, tuple(members[name]), index / last)

@@ -14,9 +14,8 @@ from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
 from .._errors import ConfigError
+from .._plain_lora import KEEPS_BASE
 from ._groups import layer_key
-
-_KEEPS_BASE = frozenset({"true", "false", "gaussian", "eva", "orthogonal", "mica"})
 
 
 def keep_base(model: nn.Module) -> dict[str, Tensor]:
@@ -63,7 +62,7 @@ def find_changed_base(model: nn.Module) -> str | None:
     """
     for adapter, config in _configs(model):
         start = getattr(config, "init_lora_weights", True)
-        if str(start).lower() not in _KEEPS_BASE:
+        if str(start).lower() not in KEEPS_BASE:
             return f"adapter {adapter!r} with init_lora_weights={start!r}"
         if getattr(config, "kasa_config", None) is not None:
             return f"adapter {adapter!r} with kasa_config"

@@ -6,17 +6,16 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._errors import ConfigError
+from .._figure import check_suffix, new_figure, save_figure
 from ._finding import Finding
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 def write_picture(
@@ -33,17 +32,19 @@ def write_picture(
         The path.
 
     Raises:
-        ConfigError: matplotlib is not installed, or there are no findings.
+        ConfigError: matplotlib is not installed or cannot write such a file, or there
+            are no findings.
     """
     if not findings:
         raise ConfigError("write_picture: findings must not be empty, got none.")
     columns = min(columns, len(findings))
     rows = math.ceil(len(findings) / columns)
-    figure = _new_figure(5.2 * columns, 3.8 * rows)
+    path = Path(path)
+    figure = new_figure(5.2 * columns, 3.8 * rows)
+    check_suffix(figure, path)
     for number, finding in enumerate(findings, start=1):
         _draw(finding, figure.add_subplot(rows, columns, number))
-    path = Path(path)
-    _write_atomically(figure, path)
+    save_figure(figure, path)
     return path
 
 
@@ -65,25 +66,3 @@ def _draw(finding: Finding, axes: Axes) -> None:
         axes.set_yscale("log")
     if how.by:
         axes.legend(title=how.by, fontsize="small")
-
-
-def _new_figure(width: float, height: float) -> Figure:
-    # Figure itself, not pyplot: no window system, no global list of open figures.
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError(
-            "plot: matplotlib must be installed, got no such package. "
-            "Run: pip install 'cotune[plot]'."
-        ) from error
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _write_atomically(figure: Figure, path: Path) -> None:
-    handle, partial = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    try:
-        figure.savefig(partial, dpi=110)
-        os.replace(partial, path)
-    finally:
-        Path(partial).unlink(missing_ok=True)

@@ -45,13 +45,14 @@ def build_arguments(spec: TrainingSpec, folder: Path) -> TrainingArguments:
 
     Raises:
         ConfigError: ``arguments`` names a field that does not exist, that the section
-            has itself, or that cotune sets.
+            has itself, or that cotune sets; or a logger is unknown or not installed.
     """
     import torch
     from transformers import TrainingArguments
 
     known = {field.name for field in fields(TrainingArguments)}
     _check_more(spec, known)
+    _check_loggers(spec)
     settings = {
         name: value
         for name, value in spec.model_dump(exclude=set(OWN)).items()
@@ -120,6 +121,26 @@ def _check_more(spec: TrainingSpec, known: set[str]) -> None:
         if name not in known:
             raise ConfigError(
                 f"training.arguments: {unknown_name('argument', name, sorted(known))}"
+            )
+
+
+def _check_loggers(spec: TrainingSpec) -> None:
+    if spec.report_to in ((), ("all",)):
+        return
+    from transformers.integrations import integration_utils as integrations
+
+    known = list(integrations.INTEGRATION_TO_CALLBACK)
+    # Flyte is not looked for there.
+    there = {*integrations.get_available_reporting_integrations(), "flyte"}
+    for name in spec.report_to:
+        if name not in known:
+            told = unknown_name("logger", name, known)
+            raise ConfigError(f"training.report_to: {told}")
+        if name not in there:
+            ours = '"cotune[tensorboard]"' if name == "tensorboard" else name
+            raise ConfigError(
+                f"training.report_to: the package of {name} must be installed, got "
+                f"none. Run: pip install {ours}, or leave it out."
             )
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from peft import PeftConfig
 
 FILE = "settings.json"
+_RECIPE = "recipe.yaml"
+"""A run writes it after ``settings.json``; alone, it is of something else."""
 
 _MAY_CHANGE = (
     "arguments",
@@ -86,12 +88,17 @@ def claim_folder(folder: Path, plan: Plan, *, resume: bool) -> None:
 
     Raises:
         ConfigError: The folder is in use and the run is not resumed; or it is, with
-            settings that would end with another model.
+            settings that would end with another model; or it holds something else.
     """
     path = folder / FILE
     settings = plan.describe()
     if resume and path.exists():
         _compare(path, settings)
+    elif not path.exists() and (folder / _RECIPE).exists():
+        raise ConfigError(
+            f"output_dir: must be new, empty, or of the same run, got {folder}, which "
+            f"holds another {_RECIPE} that the run would replace. Choose another."
+        )
     elif not resume and (path.exists() or list_checkpoints(folder / "checkpoints")):
         raise ConfigError(
             f"output_dir: must be new or empty, got {folder}, which holds a run. "

@@ -76,7 +76,10 @@ class TrainingSpec(Spec):
         default=1.0, ge=0, description="Largest norm of the gradient; 0: any."
     )
     seed: int = Field(
-        default=0, ge=0, description="Seed of starts, row order, dropout and draws."
+        default=0,
+        ge=0,
+        lt=2**32,  # NumPy takes no larger one.
+        description="Seed of starts, row order, dropout and draws.",
     )
     bf16: bool = Field(default=False, description="Autocast to bfloat16.")
     fp16: bool = Field(default=False, description="Autocast to float16 (GPU only).")

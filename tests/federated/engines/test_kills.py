@@ -22,6 +22,10 @@ from helpers import run_python
 
 TESTS = str(Path(__file__).parents[2])
 
+PATIENCE = 1200
+"""Seconds; 20 on an idle machine, more than 300 with ten busy processes per core: Ray
+starts three times, and each start imports all of torch and transformers."""
+
 SIMULATE = """
 import json, os, subprocess, sys
 from dataclasses import replace
@@ -40,27 +44,16 @@ print(json.dumps(found))
 """
 
 
-def simulate(world: Path, place: Path) -> tuple[Path, Path, str]:
-    """Run with a worker that dies once; return run, mark, and who still runs."""
-    place.mkdir()
-    folder, mark = place / "ray", place / "died"
-    return folder, mark, run_python(SIMULATE, TESTS, str(world), str(folder), str(mark))
-
-
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_started_again_and_nothing_is_lost(
     clients_world, tmp_path
 ):
     local = run_local(recipe(clients_world, tmp_path / "local", "fed-alora"))
-    try:
-        folder, mark, left = simulate(clients_world, tmp_path / "first")
-    except subprocess.TimeoutExpired:
-        # Seen once on an overloaded machine, cause unknown: Ray reported the dead
-        # worker and then nothing went on. Twice in a row is a fault of ours.
-        folder, mark, left = simulate(clients_world, tmp_path / "second")
+    folder, mark = tmp_path / "ray", tmp_path / "died"
+    places = (str(clients_world), str(folder), str(mark))
+    left = run_python(SIMULATE, TESTS, *places, seconds=PATIENCE)
     assert mark.exists()
-    assert events(folder, "dropped") == []
-    assert VICTIM in {one["client"] for one in events(folder, "lost")}
+    assert events(folder, "lost") == events(folder, "dropped") == []
     expected, found = shared(local), shared(folder)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert "ray" not in left and "flower" not in left

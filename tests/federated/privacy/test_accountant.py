@@ -3,6 +3,7 @@ import math
 import warnings
 
 import pytest
+import torch
 
 from cotune._errors import ConfigError
 from cotune.federated.privacy import Accountant, renyi
@@ -71,6 +72,45 @@ def test_more_rounds_more_clients_and_less_noise_cost_more(sampling):
 
 def test_a_set_of_fixed_size_costs_more_than_coins():
     assert spent(2.0, 0.1, 10, "fixed") > spent(2.0, 0.1, 10, "poisson")
+
+
+@pytest.mark.parametrize("noise", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("rate", [0.01, 0.1, 0.5, 0.99])
+@pytest.mark.parametrize("sampling", ["poisson", "fixed"])
+def test_a_secret_choice_never_costs_more_than_asking_everybody(noise, rate, sampling):
+    for order in (2, 8, 64, 512):
+        known = renyi(order, noise, 1.0)
+        assert renyi(order, noise, rate, sampling) <= known * (1 + 1e-12)
+    assert spent(noise, rate, 20, sampling) <= spent(noise, 1.0, 20) * (1 + 1e-12)
+
+
+def divergence_of_fixed_sets(order, noise, clients, asked):
+    """Integrate the divergence of two mixtures: client 0 sends 1 or 0, others +-1."""
+    others = [(-1.0) ** k for k in range(1, clients)]
+    sets = list(itertools.combinations(range(clients), asked))
+    x = torch.linspace(-60, 60, 240_001, dtype=torch.float64)
+
+    def density(first):
+        sums = torch.tensor([sum([first, *others][k] for k in s) for s in sets])
+        parts = torch.distributions.Normal(sums.double()[:, None], noise).log_prob(x)
+        return torch.logsumexp(parts, 0) - math.log(len(sets))
+
+    p, q = density(1.0), density(0.0)
+    return max(
+        float(torch.logsumexp(order * a + (1 - order) * b, 0) + (x[1] - x[0]).log())
+        / (order - 1)
+        for a, b in ((p, q), (q, p))
+    )
+
+
+@pytest.mark.parametrize(("clients", "asked"), [(4, 1), (4, 3), (6, 2), (6, 5)])
+@pytest.mark.parametrize("noise", [1.0, 3.0])
+@pytest.mark.parametrize("order", [2, 3, 8])
+def test_the_bound_of_fixed_sets_lies_above_the_divergence_by_integration(
+    clients, asked, noise, order
+):
+    true = divergence_of_fixed_sets(order, noise, clients, asked)
+    assert true <= renyi(order, noise, asked / clients, "fixed") * (1 + 1e-9)
 
 
 def test_no_noise_is_no_privacy_and_no_round_costs_nothing():

@@ -147,13 +147,26 @@ def test_the_epsilon_of_each_round_is_reported_and_goes_on_after_a_restart():
 def test_sampling_helps_only_if_it_is_secret():
     known = build(clients=1000, per_round=4, noise=2.0)
     secret = build(clients=1000, per_round=4, noise=2.0, sampling="secret")
-    assert known.rate == 1
-    assert secret.rate == 0.004
+    assert known.rate() == 1
+    assert secret.rate() == 0.004
     lengths = [1.0] * 4
     assert (
         run_round("fedit", secret, lengths)[2].epsilon
         < run_round("fedit", known, lengths)[2].epsilon / 2
     )
+
+
+def test_few_connected_clients_are_asked_more_often_and_cost_more():
+    secret = build(clients=1000, per_round=4, noise=2.0, sampling="secret")
+    assert [secret.rate(among) for among in (1000, 8, 4, 3)] == [0.004, 0.5, 1, 1]
+    assert build(clients=1000, per_round=4).rate(8) == 1
+    state = AGGREGATION["fedit"]().start(fresh(0))
+    spent = []
+    for among in (None, 1000, 8):
+        privacy = build(clients=1000, per_round=4, noise=2.0, sampling="secret")
+        released = privacy.release(state, state, 4, draw(), among=among)
+        spent.append(released.epsilon)
+    assert spent[0] == spent[1] < spent[2]
 
 
 def test_the_dtype_of_the_state_stays():

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from flwr.app import Message, RecordDict
+from flwr.app import DEFAULT_TTL, Message, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
 from cotune.federated.aggregation._round import BLOCK
@@ -76,3 +76,20 @@ def test_messages_are_flowers_own():
 
     send(Keep(), {"ann": 7}, "query", lambda name: RecordDict())
     assert isinstance(seen[0], Message) and seen[0].metadata.message_type == "query"
+
+
+def test_an_order_lives_longer_than_its_answer_is_waited_for():
+    lives = []
+
+    class Keep(Grid):
+        def push_messages(self, messages):
+            messages = list(messages)
+            lives.extend(message.metadata.ttl for message in messages)
+            return super().push_messages(messages)
+
+    grid = Keep()
+    send(grid, nodes(1), "query", lambda name: RecordDict())
+    send(grid, nodes(1), "train", lambda name: RecordDict(), 60.0)
+    send(grid, nodes(1), "train", lambda name: RecordDict(), 100_000.0)
+    assert lives[:2] == [DEFAULT_TTL] * 2
+    assert lives[2] > 100_000.0

@@ -1,6 +1,8 @@
 """F5: bad replies over the wire change nothing, and every one of them is in the log."""
 
+import json
 import math
+import stat
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from federated.small_federation import (
     recipe,
     run_local,
     shared,
+    write_federation,
 )
 
 pytestmark = pytest.mark.slow
@@ -208,3 +211,31 @@ def test_a_client_that_lost_its_private_factors_joins_again(clients_world, tmp_p
     rounds = read_json(run / "rounds.json")
     assert rounds[2]["clients"][BAD]["up"] > 0
     assert private(run, BAD)
+
+
+WORD = "Mustermann"
+"""What stands in one row of one client, and nowhere else."""
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_no_word_of_a_row_is_in_what_the_server_writes_or_shows(
+    tmp_path, capfd, broken
+):
+    write_federation(tmp_path / "world")
+    path = tmp_path / "world" / "data" / BAD / "train.jsonl"
+    row = {"prompt": WORD, "options": ["no", "yes"], "answer": WORD if broken else "no"}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    run = run_local(recipe(tmp_path / "world", tmp_path / "run", **SHORT))
+    written = [p for p in run.rglob("*") if p.is_file()]
+    home = run / "clients"
+    abroad = [p for p in written if home not in p.parents]
+    assert {p.name for p in abroad} >= {"events.jsonl", "rounds.json", "metrics.json"}
+    assert not [p.name for p in abroad if WORD.encode() in p.read_bytes()]
+    assert WORD not in "".join(capfd.readouterr())
+    assert [e["reason"] for e in events(run, "dropped")][:1] == ["config"] * broken
+    # At home it is told, and to nobody else.
+    log = home / f"{BAD}.log"
+    assert (WORD in log.read_text()) == broken
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700

@@ -83,6 +83,19 @@ def test_the_rank_is_the_limit_of_an_error_target(draw):
     assert error > 1e-6
 
 
+@pytest.mark.parametrize("target", [0.3, 0.6, 0.8])
+def test_an_error_target_holds_in_a_random_subspace_that_misses_much(target):
+    # A flat spectrum: a subspace of 38 + 8 directions holds three quarters of it.
+    dice = torch.Generator().manual_seed(0)
+    delta = torch.linalg.qr(torch.randn(60, 60, generator=dice).double())[0]
+    options = {"max_error": target, "iterations": 0, "generator": dice}
+    smaller, error = recompress(delta, 38, **options)
+    reachable = best_error(delta, 38) <= target
+    assert (error <= target + 1e-12) == reachable
+    if not reachable:
+        assert smaller.rank == 38
+
+
 @pytest.mark.parametrize("form", ["factors", "dense"])
 def test_a_zero_update_gives_rank_one_zeros_and_no_error(form):
     update = LowRank(torch.zeros(3, 5), torch.zeros(4, 3))

@@ -55,6 +55,31 @@ def test_a_transposed_weight_gets_a_transposed_update(adapter, weights_of):
         assert torch.equal(weight.T, plain[name])
 
 
+def test_layers_named_as_transposed_are_so_whatever_the_configs_say(
+    adapter, weights_of
+):
+    first, *rest = weights_of
+    plain = dict(merge_into_weights(weights_of, [adapter(1)], method="mix"))
+    mixed = {first: weights_of[first].T, **{name: weights_of[name] for name in rest}}
+    config = {"peft_type": "LORA", "fan_in_fan_out": True}
+    for one in (adapter(1), adapter(1, config=config)):
+        found = merge_into_weights(mixed, [one], method="mix", transposed={first})
+        for name, weight in found:
+            wanted = plain[name].T if name == first else plain[name]
+            assert torch.equal(weight, wanted)
+
+
+def test_a_float64_weight_loses_nothing_to_a_float32_update(adapter, weights_of):
+    one = adapter(1)
+    short = {
+        name: replace(factors, A=factors.A.float(), B=factors.B.float() * 0)
+        for name, factors in one.layers.items()
+    }
+    merged = merge_into_weights(weights_of, [one.with_layers(short)], method="mix")
+    for name, weight in merged:
+        assert torch.equal(weight, weights_of[name])
+
+
 def test_layers_come_one_by_one_and_progress_is_told(adapter, weights_of):
     ticks = []
     walk = merge_into_weights(

@@ -1,6 +1,8 @@
 """Against PEFT's ``add_weighted_adapter``, and where the two part."""
 
+import copy
 import warnings
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from torch import nn
 
 from cotune._adapter import Adapter, Factors, LowRank
 from cotune._adapter_file import read_adapter, write_adapter
+from cotune.operators.convert import export_lora
 from cotune.operators.merge import merge_adapters
 from cotune.operators.prune import prune_adapter
 
@@ -265,3 +268,39 @@ def test_the_result_loads_in_plain_peft_with_the_same_output(
         assert torch.allclose(
             again.update(layer).delta(), result.update(layer).delta(), atol=1e-6
         )
+
+
+@pytest.mark.parametrize(
+    "beside", [{"bias": "lora_only"}, {"trainable_token_indices": {"words": [1, 3]}}]
+)
+@pytest.mark.parametrize("change", ["merge", "prune", "export"])
+def test_what_lies_beside_the_layers_is_still_there_in_plain_peft(
+    tmp_path, change, beside
+):
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    torch.manual_seed(0)
+    base = torch.nn.Sequential(
+        OrderedDict(words=torch.nn.Embedding(5, 6), q=torch.nn.Linear(6, 4))
+    )
+    before = copy.deepcopy(base)
+    model = get_peft_model(base, LoraConfig(r=2, target_modules=["q"], **beside))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter))
+    tokens = torch.arange(5)
+    expected = model.eval()(tokens).detach()
+    model.save_pretrained(tmp_path / "trained")
+    trained = read_adapter(tmp_path / "trained")
+    if change == "export":
+        export_lora(trained, tmp_path / "made")
+    else:
+        made = (
+            merge_adapters([trained], method="mix").adapter
+            if change == "merge"
+            else prune_adapter(trained, method="keep", modules="q").adapter
+        )
+        write_adapter(made, tmp_path / "made")
+    loaded = PeftModel.from_pretrained(before, tmp_path / "made")
+    assert torch.allclose(loaded(tokens), expected, atol=1e-5)

@@ -1,21 +1,16 @@
-import pytest
-
-from cotune.operators.prune._blocks import block_of, depths
+from cotune.operators.prune._blocks import depths
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("model.layers.3.self_attn.q_proj", ("model.layers", 3)),
-        ("model.layers.10.mlp.experts.7.up_proj", ("model.layers", 10)),
-        ("transformer.h.0.attn.c_attn", ("transformer.h", 0)),
-        ("decoder.block.2.layer.0.SelfAttention.q", ("decoder.block", 2)),
-        ("lm_head", None),
-        ("block3.conv", None),
-    ],
-)
-def test_the_first_number_of_a_name_is_its_block(name, expected):
-    assert block_of(name) == expected
+def test_positions_are_those_of_the_blocks_of_a_schedule():
+    # Swin: blocks in stages. A mixture of experts: numbers below the block.
+    swin = [f"layers.{s}.blocks.{b}.qkv" for s, b in ((0, 0), (0, 1), (1, 0))]
+    assert depths(swin) == {name: (place, 3) for place, name in enumerate(swin)}
+    experts = [f"model.layers.{b}.mlp.experts.{e}.up" for b in (3, 10) for e in (0, 7)]
+    assert list(depths(experts).values()) == [(0, 2), (0, 2), (1, 2), (1, 2)]
+
+
+def test_layers_without_a_number_of_their_own_are_outside_the_blocks():
+    assert depths(["lm_head", "block3.conv"]) == {}
 
 
 def test_positions_count_the_blocks_of_each_stack_that_are_there():

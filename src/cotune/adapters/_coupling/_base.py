@@ -201,20 +201,24 @@ def split_matrix(
     columns = matrix.abs().sum(0).nonzero().flatten()
     first = matrix[rows[0]] if len(rows) else matrix[0]
     if torch.equal(matrix[rows], first.expand(len(rows), N)):
-        used = torch.zeros(1, M, dtype=matrix.dtype)
+        used = matrix.new_zeros(1, M)
         used[0, rows] = 1.0
         down, up = used, first.unsqueeze(0)
     elif len(rows) <= len(columns):
-        down, up = torch.eye(M, dtype=matrix.dtype)[rows], matrix[rows]
+        down, up = _identity(M, matrix)[rows], matrix[rows]
     else:
-        down, up = matrix[:, columns].t(), torch.eye(N, dtype=matrix.dtype)[columns]
+        down, up = matrix[:, columns].t(), _identity(N, matrix)[columns]
     return _unless_identity(down), _unless_identity(up)
 
 
 def _unless_identity(how: Tensor) -> Tensor | None:
     rows, columns = how.shape
-    identity = rows == columns and torch.equal(how, torch.eye(rows, dtype=how.dtype))
+    identity = rows == columns and torch.equal(how, _identity(rows, how))
     return None if identity else how
+
+
+def _identity(size: int, like: Tensor) -> Float[Tensor, "size size"]:
+    return torch.eye(size, dtype=like.dtype, device=like.device)
 
 
 def mix_bank(bank: Float[Tensor, "M r d"], how: Tensor | None) -> Tensor:

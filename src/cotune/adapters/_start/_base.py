@@ -50,6 +50,12 @@ class StartFactors:
     A0: Float[Tensor, "M0 r d_in"] | None = None
     B0: Float[Tensor, "N0 r d_out"] | None = None
 
+    @property
+    def alike(self) -> bool:
+        """Whether there are several A's or B's, and all of a bank begin the same."""
+        several = len(self.A) > 1 or len(self.B) > 1
+        return several and self.A0 is not None and len(self.A0) == 1
+
 
 def zero_B(shape: StartShape) -> Float[Tensor, "N r d_out"]:
     """Return zeros for the B bank, so that the update starts at zero."""

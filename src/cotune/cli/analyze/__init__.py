@@ -6,6 +6,8 @@ from importlib import import_module
 
 import typer
 
+from .._group import Group
+
 COMMANDS = {
     "similarity": "Compare the subspaces of factors, beside what random ones have.",
     "fusion-gap": "Measure how far averaging factors is from averaging updates.",
@@ -22,6 +24,7 @@ COMMANDS = {
 
 analyze = typer.Typer(
     name="analyze",
+    cls=Group,
     help="What trained adapters are like: alike, connected, stable, at odds.",
     no_args_is_help=True,
 )

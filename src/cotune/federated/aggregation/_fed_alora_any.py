@@ -6,7 +6,6 @@ from functools import partial
 
 from torch import Tensor
 
-from ..._adapter import LowRank
 from ..._errors import ConfigError
 from ._aggregator import Aggregator
 from ._mean import Mean
@@ -109,20 +108,6 @@ class FedALoRAAny(Aggregator):
                 f"add: client {client!r}: scale must be {state.scale}, got "
                 f"{packet.scale}. Set lora_alpha to scale x rank on every client."
             )
-
-
-def personal_update(own: Tensors, scale: float) -> LowRank:
-    """Write one client's layer as a plain update, rank at most min(r_k, d_m).
-
-    Args:
-        own: A (r_k, d_in), M (d_m, r_k), B0 (d_out, d_m), B1 (r_k, d_m) and B2
-            (d_out, r_k).
-        scale: s.
-
-    Returns:
-        B = s (B0 + B2 B1) M of shape (d_out, r_k), and A, not copied.
-    """
-    return LowRank(A=own["A"], B=scale * (own["B0"] + product(own)) @ own["M"])
 
 
 def product(own: Tensors) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from ..._errors import ConfigError
 
 SILENCE = {
     "FLWR_TELEMETRY_ENABLED": "0",
@@ -26,6 +29,19 @@ def silence(home: Path) -> dict[str, str]:
         home: Folder for Flower's own files, in place of the user's ``~/.flwr``.
     """
     return {**SILENCE, "FLWR_HOME": str(home)}
+
+
+def need_flower() -> None:
+    """Check that Flower is there, before anything is begun.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if importlib.util.find_spec("flwr") is None:
+        raise ConfigError(
+            "federated: the package flwr must be installed, got none. Run: pip install "
+            '"cotune[federated]".'
+        )
 
 
 @contextmanager

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..._errors import ConfigError
+from .._checkpoint import claim_folder
 from .._plan import Plan
 from ..client._house import House
 from ..server._events import Watch
-from ._quiet import silenced
+from ._quiet import need_flower, silenced
 
 if TYPE_CHECKING:
     from flwr.app import Context
@@ -63,10 +63,11 @@ def run_plan(
         The folder.
 
     Raises:
-        ConfigError: The folder is in use and the run is not resumed; what the server
-            finds wrong.
+        ConfigError: Flower is not installed; the folder is in use and the run is not
+            resumed; what the server finds wrong.
     """
-    _claim(folder, resume)
+    need_flower()
+    claim_folder(folder, resume=resume)
     # Those are nodes of a deployment; here everyone is in this house.
     plan = replace(plan, spec=plan.spec.model_copy(update={"nodes": None}))
     with silenced(folder / ".flwr"):
@@ -84,13 +85,3 @@ def run_plan(
             workers = min(workers or os.cpu_count() or 1, nodes)
             run_simulated(server, client, nodes, workers=workers, gpus=gpus)
     return folder
-
-
-def _claim(folder: Path, resume: bool) -> None:
-    from .._checkpoint import FILE
-
-    if (folder / FILE).exists() and not resume:
-        raise ConfigError(
-            f"output_dir: must be new or empty, got {folder}, which holds a run. "
-            "Choose another, delete it, or pass --resume."
-        )

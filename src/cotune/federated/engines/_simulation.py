@@ -35,9 +35,11 @@ def run_simulated(
         )
     from flwr.simulation import run_simulation
 
-    # `max_restarts` goes through to Ray: without it, Flower keeps a dead worker in its
-    # pool, and every later message to it is lost.
-    resources = {"num_cpus": 1, "num_gpus": gpus, "max_restarts": -1}
+    # Both go through to Ray. Without `max_restarts`, Flower keeps a dead worker in its
+    # pool, and every later message to it is lost. Without `max_task_retries`, so is
+    # what is sent while the new worker starts: ten seconds and more, if all is busy.
+    revive = {"max_restarts": -1, "max_task_retries": 1}
+    resources = {"num_cpus": 1, "num_gpus": gpus, **revive}
     run_simulation(
         server,
         client,

@@ -134,18 +134,22 @@ def renyi(
     Returns:
         At least 0; infinity where z is 0.
 
+    Neighbours differ by one client: its update is there, or zero stands in its place.
+
     Source: q = 1: alpha / (2 z^2), arXiv:1702.07476, corollary 3. poisson:
-    arXiv:1908.10530, section 3.3, whole orders only; neighbours differ by one client
-    more or less. fixed: arXiv:1808.00087, theorem 9, where neighbours differ by one
-    client in place of another, so the sum moves by up to 2 clipping lengths.
+    arXiv:1908.10530, section 3.3, whole orders only. fixed: arXiv:1808.00087, theorem
+    9. Its neighbours put any other client in place of one, so the sum moves by up to 2
+    clipping lengths; ours are among them. Where it is worse than no sampling at all the
+    value of q = 1 counts: the divergence of mixtures, here over the sets that may be
+    drawn, is at most the largest of their parts (arXiv:1206.2459, theorem 13).
     """
     if noise_multiplier == 0:
         return math.inf
+    whole = order / (2 * noise_multiplier**2)
     if rate == 1:
-        return order / (2 * noise_multiplier**2)
+        return whole
     if sampling == "poisson":
         return _renyi_poisson(order, noise_multiplier, rate)
-    whole = 2 * order / noise_multiplier**2  # sampling never costs more than none
     return min(whole, _renyi_fixed(order, noise_multiplier, rate))
 
 

@@ -80,8 +80,8 @@ class ClientLevelPrivacy:
                 f"{per_round} of {clients}."
             )
         self.spec = spec
+        self.clients = clients
         self.per_round = per_round
-        self.rate = per_round / clients if spec.sampling == "secret" else 1.0
         self.noise_std = spec.noise * spec.clip / per_round
         self.accountant = accountant or Accountant()
 
@@ -100,6 +100,8 @@ class ClientLevelPrivacy:
         state: Packet,
         replied: int,
         generator: torch.Generator | None = None,
+        *,
+        among: int | None = None,
     ) -> Released:
         """Add the noise, and count the round.
 
@@ -109,6 +111,8 @@ class ClientLevelPrivacy:
             state: The state before the round.
             replied: How many replies are in the mean, from 1 to ``per_round``.
             generator: Needed where the recipe says ``source: seed``.
+            among: From how many clients those of the round were drawn; None: from all.
+                If few are connected, each is asked more often, and sampling hides less.
 
         Returns:
             ``state + (mean - state) x replied / per_round + noise``. A client that did
@@ -133,10 +137,24 @@ class ClientLevelPrivacy:
             for layer, roles in mean.layers.items()
         }
         self.accountant.step(
-            noise_multiplier=self.spec.noise, rate=self.rate, sampling="fixed"
+            noise_multiplier=self.spec.noise, rate=self.rate(among), sampling="fixed"
         )
         epsilon = self.accountant.epsilon(self.spec.delta)
         return Released(Packet(layers, mean.scale), self.noise_std, epsilon)
+
+    def rate(self, among: int | None = None) -> float:
+        """Return the rate that the account counts for a round.
+
+        Args:
+            among: As in :meth:`release`.
+
+        Returns:
+            The chance of a connected client to be asked; 1 where it may be known who
+            was, for then sampling hides nothing.
+        """
+        if self.spec.sampling == "known":
+            return 1.0
+        return min(1.0, self.per_round / (self.clients if among is None else among))
 
     def _blur(
         self, mean: Tensor, before: Tensor, share: float, draw: torch.Generator | None

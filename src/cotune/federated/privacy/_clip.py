@@ -17,7 +17,7 @@ class Clipped(NamedTuple):
     Args:
         packet: The reply, shortened; the very one that came if it was short enough.
         norm: Length of the update as it came.
-        factor: What the update was multiplied by, in (0, 1].
+        factor: What the update was multiplied by, in [0, 1].
     """
 
     packet: Packet
@@ -37,8 +37,9 @@ def clip_update(sent: Packet, state: Packet, max_norm: float) -> Clipped:
         max_norm: Largest length (L2), above 0.
 
     Returns:
-        ``state + factor x (sent - state)``, with factor = min(1, max_norm / length). An
-        update of length 0 stays as it is: nothing is divided by it.
+        ``state + factor x (sent - state)``, with factor = min(1, max_norm / length),
+        less what rounding to the dtype of the reply can add to the length. An update of
+        length 0 stays as it is: nothing is divided by it.
 
     Source: arXiv:1710.06963, algorithm 1, flat clipping. Differs: over the shared
     factors alone, since nothing else leaves the client.
@@ -46,8 +47,7 @@ def clip_update(sent: Packet, state: Packet, max_norm: float) -> Clipped:
     norm = update_norm(sent, state)
     if norm <= max_norm:
         return Clipped(sent, norm, 1.0)
-    # A hair less, so that rounding to the dtype of the reply does not exceed the bound.
-    factor = max_norm / norm * (1 - 1e-6)
+    factor = max(0.0, max_norm - _rounding(sent, state, max_norm)) / norm
     layers = {
         layer: {
             role: _shorten(x, state.layers[layer].get(role), factor)
@@ -76,6 +76,21 @@ def update_norm(sent: Packet, state: Packet) -> float:
             length = torch.linalg.vector_norm(update, dtype=torch.float64)
             squares += float(length) ** 2
     return math.sqrt(squares)
+
+
+def _rounding(sent: Packet, state: Packet, max_norm: float) -> float:
+    """Bound the length (L2) of what rounding to the dtype of the reply adds."""
+    # At most eps / 2 of every number, which is one of the state plus its update. Twice
+    # that, because the lengths themselves are rounded.
+    epsilon, squares = 0.0, 0.0
+    for layer, roles in sent.layers.items():
+        for role, x in roles.items():
+            epsilon = max(epsilon, torch.finfo(x.dtype).eps)
+            start = state.layers[layer].get(role)
+            if start is not None:
+                length = torch.linalg.vector_norm(start, dtype=torch.float64)
+                squares += float(length) ** 2
+    return epsilon * (math.sqrt(squares) + max_norm)
 
 
 def _shorten(x: Tensor, start: Tensor | None, factor: float) -> Tensor:

@@ -11,29 +11,20 @@ from ..aggregation import Aggregator
 from ._tools import refuse_secure_aggregation, require_client_level
 
 
-class ClientLevelSpec(Spec):
-    """Differential privacy of whole clients: clipped updates, noise on the server."""
+class NoiseSpec(Spec):
+    """Gaussian noise on a sum of clipped parts, and how its cost is told."""
 
-    clip: float = Field(
-        gt=0,
-        description="Largest length (L2) of one client's update, over all shared "
-        "factors together. Near the median length of an update is a good start.",
-    )
     noise: float = Field(
         gt=0,
         description="Noise multiplier z: standard deviation of the noise on the sum of "
-        "the clipped updates, divided by clip. 1 is usual with hundreds of clients.",
+        "what is clipped, divided by clip. 1 is usual with hundreds of parts.",
     )
     delta: float = Field(
         default=1e-5,
         gt=0,
         lt=1,
-        description="At which delta epsilon is reported; well below 1 / clients.",
-    )
-    sampling: Literal["known", "secret"] = Field(
-        default="known",
-        description="Whether those who see the shared factors may know which clients "
-        "were asked. secret: epsilon is smaller where few clients of many are asked.",
+        description="At which delta epsilon is reported; well below 1 / (how many "
+        "there are of what is hidden: clients, or rows of a client).",
     )
     source: Literal["seed", "system"] = Field(
         default="seed",
@@ -43,26 +34,30 @@ class ClientLevelSpec(Spec):
     )
 
 
-class LocalSpec(Spec):
-    """Differential privacy of rows: DP-SGD on each client, through Opacus."""
+class ClientLevelSpec(NoiseSpec):
+    """Differential privacy of whole clients: clipped updates, noise on the server."""
+
+    clip: float = Field(
+        gt=0,
+        description="Largest length (L2) of one client's update, over all shared "
+        "factors together. Near the median length of an update is a good start.",
+    )
+    sampling: Literal["known", "secret"] = Field(
+        default="known",
+        description="Whether those who see the shared factors may know which clients "
+        "were asked. secret: epsilon is smaller where few clients of many connected "
+        "ones are asked; with source: system they are drawn in secret, too.",
+    )
+
+
+class LocalSpec(NoiseSpec):
+    """Differential privacy of rows: DP-SGD on each client, through Opacus.
+
+    ``source`` decides the choice of rows, too.
+    """
 
     clip: float = Field(
         default=1.0, gt=0, description="Largest length (L2) of one row's gradient."
-    )
-    noise: float = Field(
-        gt=0,
-        description="Noise multiplier: standard deviation of the noise on the sum of "
-        "the clipped gradients, divided by clip.",
-    )
-    delta: float = Field(
-        default=1e-5,
-        gt=0,
-        lt=1,
-        description="At which delta epsilon is reported; below 1 / rows of a client.",
-    )
-    source: Literal["seed", "system"] = Field(
-        default="seed",
-        description="Where noise and the choice of rows come from; as in client_level.",
     )
 
 

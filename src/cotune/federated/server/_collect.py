@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PAUSE = 0.1
 """Seconds between two looks for replies."""
 
+SLACK = 3600.0
+"""Seconds that a message lives longer than its answer is waited for: clocks differ."""
 
 TRIES = 4
 """How often an order is sent whose answer Flower lost, e.g. with a worker that died."""
@@ -46,7 +48,7 @@ def exchange(
     left = dict(nodes)
     for number in range(TRIES):
         lost: dict[str, int] = {}
-        ids = send(grid, left, "train", write)
+        ids = send(grid, left, "train", write, end - time.monotonic())
         for client, message in collect(grid, ids, end - time.monotonic()):
             if message.has_content() or number == TRIES - 1:
                 yield client, message
@@ -54,7 +56,7 @@ def exchange(
                 lost[client] = left[client]
                 on_loss(client, message.error.code)
         left = lost
-        # Longer each time: a worker takes seconds to start again.
+        # Longer each time: who was lost takes seconds to come back.
         pause = 2.0**number
         if not left or time.monotonic() + pause >= end:
             return
@@ -62,7 +64,11 @@ def exchange(
 
 
 def send(
-    grid: Grid, nodes: Mapping[str, int], kind: str, write: Callable[[str], RecordDict]
+    grid: Grid,
+    nodes: Mapping[str, int],
+    kind: str,
+    write: Callable[[str], RecordDict],
+    seconds: float = 0.0,
 ) -> dict[str, str]:
     """Send one message to each client, a few at a time.
 
@@ -71,18 +77,21 @@ def send(
         nodes: Client -> its node.
         kind: Type of the message.
         write: From a client to the content.
+        seconds: How long a reply will be waited for.
 
     Returns:
         Client -> id of the message, sorted; those that could not be sent are missing.
     """
-    from flwr.app import Message
+    from flwr.app import DEFAULT_TTL, Message
 
+    # Flower forgets a message after 12 hours, and its answer with it.
+    life = max(float(DEFAULT_TTL), seconds + SLACK)
     ids: dict[str, str] = {}
     names = sorted(nodes)
     for start in range(0, len(names), BLOCK):
         block = names[start : start + BLOCK]
         messages = [
-            Message(write(name), dst_node_id=nodes[name], message_type=kind)
+            Message(write(name), dst_node_id=nodes[name], message_type=kind, ttl=life)
             for name in block
         ]
         found = list(grid.push_messages(messages))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +32,7 @@ class Events:
         self._path = folder / FILE
         self._watch = watch
         folder.mkdir(parents=True, exist_ok=True)
+        _end_last_line(self._path)
 
     def say(self, event: str, **content: Any) -> None:
         """Note an event.
@@ -45,3 +47,13 @@ class Events:
             file.write(line + "\n")
         if self._watch is not None:
             self._watch(event, content)
+
+
+def _end_last_line(path: Path) -> None:
+    """Begin a new line after one that a kill or a full disk has cut off."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb+") as file:
+        file.seek(-1, os.SEEK_END)
+        if file.read() != b"\n":
+            file.write(b"\n")

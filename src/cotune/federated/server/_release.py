@@ -53,7 +53,9 @@ class Release:
             return reply.packet, reply.weight
         return self._tool.limit(reply.packet, state).packet, self._tool.weight
 
-    def publish(self, mean: Packet, state: Packet, replied: int, round: int) -> Packet:
+    def publish(
+        self, mean: Packet, state: Packet, replied: int, round: int, *, among: int
+    ) -> Packet:
         """Return the new state as it may leave the server.
 
         Args:
@@ -61,10 +63,11 @@ class Release:
             state: The state before.
             replied: How many replies are in the mean.
             round: The round; noise that can be repeated depends on it.
+            among: From how many connected clients those of the round were drawn.
         """
         if self._tool is None:
             return mean
         chance = make_generator(self._plan.spec.seed, "noise", round)
-        released = self._tool.release(mean, state, replied, chance)
+        released = self._tool.release(mean, state, replied, chance, among=among)
         self.epsilon = released.epsilon
         return released.state

@@ -8,14 +8,15 @@ do, the run goes on.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._errors import ConfigError
+from .._checkpoint import claim_folder
 from .._plan import Plan
 from .._wire import SCORES, Todo
+from ._choice import Choice, choose_clients
 from ._collect import exchange
 from ._events import Events, Watch
 from ._history import History
@@ -81,7 +82,8 @@ class Server:
         watch: Is told every event.
 
     Raises:
-        ConfigError: The checkpoint is of another recipe.
+        ConfigError: The checkpoint is of another recipe, or the folder is in use and
+            the run is not resumed.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Server:
         resume: bool = False,
         watch: Watch | None = None,
     ) -> None:
+        claim_folder(folder, resume=resume)
         self._grid = grid
         self._plan = plan
         self._folder = folder
@@ -133,10 +136,10 @@ class Server:
     # -- one round ---------------------------------------------------------------
 
     def _do_round(self, number: int) -> None:
-        names = self._draw(number)
-        self._events.say("round", round=number, clients=names)
+        choice = self._draw(number)
+        self._events.say("round", round=number, clients=choice.names)
         entry: dict[str, Any] = {"round": number, "clients": {}, "dropped": {}}
-        entry["skipped"] = not self._aggregate(number, names, entry)
+        entry["skipped"] = not self._aggregate(number, choice, entry)
         if self._plan.spec.evaluate_only and self._plan.spec.asks(number):
             self._score_others(number, entry)
         self._ledger.rounds.append(entry)
@@ -144,24 +147,28 @@ class Server:
         self._ledger.save(self._folder, self._plan)
         write_rounds(self._folder, self._ledger.rounds)
 
-    def _draw(self, number: int) -> list[str]:
-        """Draw the clients of a round: by seed and round, among those connected."""
+    def _draw(self, number: int) -> Choice:
+        """Draw the clients of a round among those connected."""
         spec = self._plan.spec
         wanted = spec.clients_per_round or len(self._plan.trainers)
         connected = self._roster.wait_for(
             spec.quorum or wanted // 2 + 1, spec.connect_timeout
         )
-        names = [c.name for c in self._plan.trainers if c.name in connected]
-        draw = random.Random(f"{spec.seed}/{number}")
-        return sorted(draw.sample(sorted(names), min(wanted, len(names))))
+        return choose_clients(
+            [c.name for c in self._plan.trainers if c.name in connected],
+            wanted,
+            seed=spec.seed,
+            round=number,
+            privacy=spec.privacy.client_level,
+        )
 
-    def _aggregate(self, number: int, names: list[str], entry: dict[str, Any]) -> bool:
+    def _aggregate(self, number: int, choice: Choice, entry: dict[str, Any]) -> bool:
         """Ask, add what is good, and step if it is enough.
 
         Returns:
             Whether the state is a new one.
         """
-        ledger, spec = self._ledger, self._plan.spec
+        ledger, spec, names = self._ledger, self._plan.spec, choice.names
         opened = self._method.open(ledger.state, names)
         score = spec.asks(number)
         for name, found in self._ask(names, number, "train", score=score):
@@ -179,7 +186,7 @@ class Server:
             self._events.say("skipped", round=number, replies=opened.replied)
             return False
         ledger.state = self._release.publish(
-            opened.finish(), ledger.state, opened.replied, number
+            opened.finish(), ledger.state, opened.replied, number, among=choice.among
         )
         ledger.account = self._release.account
         ledger.base |= dict.fromkeys(

@@ -24,6 +24,7 @@ _KEPT = (
     "layers_to_transform",
     "layers_pattern",
     "modules_to_save",
+    "trainable_token_indices",
 )
 
 
@@ -104,6 +105,6 @@ def _lora_config(adapter: Adapter, layers: Mapping[str, Factors]) -> dict[str, A
         "alpha_pattern": dict(other),
         "lora_dropout": 0.0,
         "use_rslora": False,
-        "bias": "none",
+        "bias": adapter.config.get("bias") or "none",
         "inference_mode": True,
     }

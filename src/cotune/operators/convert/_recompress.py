@@ -80,7 +80,12 @@ def recompress(
     U, S, Vh = _decompose(work, limit, iterations, generator)
     if energy is not None:
         max_error = math.sqrt(1 - energy)
-    kept = limit if max_error is None else min(limit, _rank_within(S, max_error))
+    if max_error is None:
+        kept = limit
+    else:
+        # A random subspace does not show the whole: what lies outside counts, too.
+        whole = None if isinstance(work, LowRank) or iterations is None else norm(work)
+        kept = min(limit, _rank_within(S, max_error, whole))
     root = S[:kept].sqrt()
     result = LowRank(A=root[:, None] * Vh[:kept], B=U[:, :kept] * root)
     return _measured(work, as_dtype(result, dtype))
@@ -238,10 +243,16 @@ def _svd_of_subspace(
     return basis @ U, S, Vh
 
 
-def _rank_within(S: Tensor, max_error: float) -> int:
-    """Return the smallest rank, at least 1, whose tail is within the error."""
+def _rank_within(S: Tensor, max_error: float, whole: float | None) -> int:
+    """Return the smallest rank, at least 1, whose tail is within the error.
+
+    ``whole`` is the norm of the update where S has only a part of it. If not even all
+    of S is enough, the rank returned is above len(S).
+    """
     # tail[k] = norm of what a rank of k leaves out, from the small values upwards.
-    tail = S.flip(0).square().cumsum(0).flip(0).sqrt()
+    tail = S.flip(0).square().cumsum(0).flip(0)
+    beyond = 0.0 if whole is None else max(0.0, whole**2 - float(tail[0]))
+    tail = torch.cat([tail, tail.new_zeros(1)]).add(beyond).sqrt()
     return max(1, int((tail > max_error * tail[0]).sum()))
 
 

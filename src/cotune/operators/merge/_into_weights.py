@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -22,6 +22,7 @@ def merge_into_weights(
     tasks: Sequence[str | None] | None = None,
     layers: Literal["same", "union"] = "same",
     any_base: bool = False,
+    transposed: Collection[str] | None = None,
     generator: torch.Generator | None = None,
     progress: Progress | None = None,
     **options: object,
@@ -31,14 +32,17 @@ def merge_into_weights(
     Nothing is recompressed: the sum is what the operator defines, rounded once.
 
     Args:
-        weights_of: Layer name -> base weight, (d_out, d_in), or (d_in, d_out) where a
-            config says ``fan_in_fan_out``. Not changed.
+        weights_of: Layer name -> base weight, (d_out, d_in), or (d_in, d_out) for the
+            layers in ``transposed``. Not changed.
         adapters: As in :func:`merge_adapters`.
         method: A name in ``MERGE``.
         weights: As in :func:`merge_adapters`.
         tasks: As in :func:`merge_adapters`.
         layers: As in :func:`merge_adapters`.
         any_base: As in :func:`merge_adapters`.
+        transposed: Layers that hold their weight as (d_in, d_out), as Conv1D does. A
+            square weight does not show it. None: all of them where a config of PEFT
+            says ``fan_in_fan_out``, none else; configs of cotune do not say it.
         generator: Needed by methods that draw.
         progress: Told after every layer.
         **options: The keyword-only arguments of the method.
@@ -60,24 +64,30 @@ def merge_into_weights(
             f"{beside[0]}. Merge them into an adapter instead; PEFT loads it with "
             "these tensors."
         )
-    turned = any(adapter.config.get("fan_in_fan_out") for adapter in adapters)
-    _check_weights(walk, weights_of, turned)
+    if transposed is None:
+        turned = any(adapter.config.get("fan_in_fan_out") for adapter in adapters)
+        transposed = walk.names if turned else ()
+    _check_weights(walk, weights_of, transposed)
     for name, result, _ in walk.layers(progress):
         delta = result.delta() if isinstance(result, LowRank) else result
         old = weights_of[name]
-        delta = (delta.T if turned else delta).to(old.device)
-        yield name, (old.to(delta.dtype) + delta).to(old.dtype)
+        delta = (delta.T if name in transposed else delta).to(old.device)
+        # The sum has the wider dtype of the two, and is rounded once.
+        yield name, (old + delta).to(old.dtype)
 
 
-def _check_weights(walk: Walk, weights_of: Mapping[str, Tensor], turned: bool) -> None:
+def _check_weights(
+    walk: Walk, weights_of: Mapping[str, Tensor], transposed: Collection[str]
+) -> None:
     for name in walk.names:
         shape = walk.updates_of(name)[0].shape
-        wanted = shape[::-1] if turned else shape
+        wanted = shape[::-1] if name in transposed else shape
         if name not in weights_of or tuple(weights_of[name].shape) != wanted:
             found = weights_of.get(name)
             raise ConfigError(
                 f"merge_into_weights: the base model must have a weight of shape "
                 f"{wanted} for {name}, got "
                 f"{'none' if found is None else tuple(found.shape)}. Is it the base "
-                "that the adapters were trained on?"
+                "that the adapters were trained on, and its layout named in "
+                "`transposed`?"
             )

@@ -7,8 +7,16 @@ from typing import Any
 
 from ..._adapter import LowRank
 
-CARRIED = ("base_model_name_or_path", "revision", "task_type", "fan_in_fan_out", "bias")
-"""What a merged or pruned adapter still says about its base model."""
+CARRIED = (
+    "base_model_name_or_path",
+    "revision",
+    "task_type",
+    "fan_in_fan_out",
+    "bias",
+    "trainable_token_indices",
+)
+"""What a merged or pruned adapter still says about its base model, and about tensors
+beside its layers, which PEFT would pass over in silence otherwise."""
 
 
 def plain_config(

@@ -87,6 +87,7 @@ def load_model(loader: str, spec: BaseSpec, **settings: Any) -> PreTrainedModel:
         ConfigError: It cannot be found or read, or its quantisation cannot be had.
     """
     import transformers
+    from safetensors import SafetensorError
 
     try:
         model = getattr(transformers, loader).from_pretrained(
@@ -99,7 +100,7 @@ def load_model(loader: str, spec: BaseSpec, **settings: Any) -> PreTrainedModel:
             use_safetensors=True,
             **settings,
         )
-    except (OSError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError) as error:
         raise _not_loaded("model", spec, error) from error
     return model.eval()
 
@@ -127,8 +128,9 @@ def _get_quantization(spec: BaseSpec) -> Any:
 def _not_loaded(what: str, spec: BaseSpec, error: Exception) -> ConfigError:
     if isinstance(error, ConfigError):
         return error
+    told = str(error).strip().removesuffix(".")
     return ConfigError(
         f"base.name: the {what} of {spec.name!r} must be there as transformers saves "
-        f"it, with safetensors, got: {error} Check the name, kind ({spec.kind}) and, "
+        f"it, with safetensors, got: {told}. Check the name, kind ({spec.kind}) and, "
         "for hub names, the network."
     )
