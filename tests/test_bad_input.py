@@ -334,6 +334,28 @@ def an_unknown_logger(place):
     return ["train", place.recipe(training={"report_to": "wandbb"})]
 
 
+@case("training: must be what transformers' TrainingArguments takes, got: adamww is")
+def an_unknown_optimizer(place):
+    return ["train", place.recipe(training={"optim": "adamww"})]
+
+
+@case("training.fsdp: needs several processes, got one. Start them with torchrun")
+def a_model_to_shard_with_one_process(place):
+    return ["train", place.recipe(training={"fsdp": True})]
+
+
+@case("training.arguments.adam_epsilon: must be a number, got 'x'. Its default is")
+def a_text_in_place_of_a_number_for_the_trainer(place):
+    return ["train", place.recipe(training={"arguments": {"adam_epsilon": "x"}})]
+
+
+@case("training.metric_for_best_model: Unknown score 'lef_accuracy'. Did you mean left")
+def the_best_model_by_an_unknown_task(place):
+    steps = {"eval_strategy": "epoch", "save_strategy": "epoch"}
+    best = {"load_best_model_at_end": True, "metric_for_best_model": "lef_accuracy"}
+    return ["train", place.recipe(training={**steps, **best})]
+
+
 @case("output_dir: must have at least 1 character, got ''.")
 def a_run_folder_without_a_name(place):
     return ["check", place.recipe(output_dir="")]
@@ -518,6 +540,11 @@ def a_base_with_a_truncated_file(place):
     path = place.here / "base" / "model.safetensors"
     path.write_bytes(path.read_bytes()[:999])
     return ["train", place.recipe(base={"name": str(place.here / "base")})]
+
+
+@case("base.name: the model of", "FlashAttention2", "installed. Check the name")
+def an_attention_that_is_not_installed(place):
+    return ["train", place.recipe(base={"attn_implementation": "flash_attention_2"})]
 
 
 # -- runs ------------------------------------------------------------------------
@@ -755,6 +782,17 @@ def an_adapter_of_another_method(place):
     return ["export", place.config(peft_type="IA3"), place.here / "out"]
 
 
+@case("must name as many tasks as", "has cores, got 3 for 2. Bring back the config")
+def a_config_with_a_task_too_many(place):
+    changed = place.config(tasks=["left", "right", "third"])
+    return ["export", changed, place.here / "out"]
+
+
+@case("adapter_config.json: lora_alpha must be a number, got 'x'. Mend it.")
+def a_config_with_a_text_for_a_number(place):
+    return ["export", place.config(lora_alpha="x"), place.here / "out"]
+
+
 @case("the update must be low-rank", "got use_dora=true", "Merge it into its base")
 def a_dora_adapter(place):
     changed = place.config(peft_type="LORA", use_dora=True)
@@ -765,6 +803,21 @@ def a_dora_adapter(place):
 def an_adapter_of_another_base(place):
     write_base(place.here / "wide", hidden=24)
     return ["evaluate", place.trained, "--set", f"base.name={place.here / 'wide'}"]
+
+
+# -- federations -----------------------------------------------------------------
+
+
+@case("a fault", "federated.aggregation: Unknown option of fedit 'width'. Known: none.")
+def an_option_that_the_aggregation_lacks(place):
+    aggregation = {"name": "fedit", "width": 3}
+    return ["check", place.recipe(federated={"aggregation": aggregation})]
+
+
+@case("federated.aggregation: options of fed-alora-any must have the types of their")
+def an_option_of_the_aggregation_of_another_type(place):
+    aggregation = {"name": "fed-alora-any", "width": "x"}
+    return ["check", place.recipe(federated={"aggregation": aggregation})]
 
 
 # -- comparisons -----------------------------------------------------------------

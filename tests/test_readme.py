@@ -107,3 +107,31 @@ def test_every_command_and_option_is_there(line: str) -> None:
 
 def test_the_commands_were_found() -> None:
     assert len(shell_lines()) >= 6
+
+
+@pytest.mark.slow
+def test_the_commands_run_in_their_order(tmp_path, monkeypatch) -> None:
+    from recipes.small_world import recipe_values, run, write_recipe, write_world
+
+    monkeypatch.chdir(tmp_path)
+    write_world(tmp_path)
+    values = recipe_values(tmp_path) | {"output_dir": str(tmp_path / "RUN")}
+    for name in ("one", "two"):
+        changes = [f"output_dir={name}", "adapter.method=lora"]
+        run("train", "recipe.yaml", *(w for one in changes for w in ("--set", one)))
+    done = 0
+    for line in shell_lines():
+        words = shlex.split(line, comments=True)[1:]
+        if words[0] in ("lab", "demo"):  # Minutes; they have tests of their own.
+            continue
+        federated = {"aggregation": "colora", "rounds": 1, "local_steps": 1}
+        section = {"federated": federated} if words[0] == "federate" else {}
+        folder = {"output_dir": str(tmp_path / words[0])} if words[0] != "train" else {}
+        write_recipe(tmp_path / "recipe.yaml", values | section | folder)
+        engine = ["--engine", "local"] if words[0] == "federate" else []
+        out = [f"{words[0]}{done}" if word == "out" else word for word in words]
+        run(*out, *engine)
+        done += 1
+    assert done >= 11
+    assert (tmp_path / "both" / "adapter_model.safetensors").is_file()
+    assert (tmp_path / "report.html").is_file()

@@ -69,6 +69,7 @@ def read_adapter(folder: str | os.PathLike[str]) -> Adapter:
     places, extra = _sort_keys(keys, names)
     _check_complete(folder, places)
     _check_linear(folder / WEIGHTS, places, 2 if kind == "LORA" else 3)
+    _check_config(folder, config, places)
     layers = FileLayers(folder / WEIGHTS, places, config)
     tasks = tuple(config.get("tasks") or ())
     return Adapter(layers, config, tasks, _read_extra(folder / WEIGHTS, extra))
@@ -258,6 +259,27 @@ def _check_linear(
                 raise AdapterFileError(
                     f"{path}: every layer must be linear, its A with {axes} axes, got "
                     f"shape {shape} for {layer}. Convolutions cannot be read."
+                )
+
+
+def _check_config(
+    folder: Path, config: Mapping[str, Any], places: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Look whether a config was changed by hand, or is that of other weights."""
+    alphas = {"lora_alpha": config.get("lora_alpha", 1)}
+    for name, alpha in (alphas | (config.get("alpha_pattern") or {})).items():
+        if not isinstance(alpha, int | float):
+            raise AdapterFileError(
+                f"{folder / CONFIG}: {name} must be a number, got {alpha!r}. Mend it."
+            )
+    tasks = len(config.get("tasks") or ())
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        for key in (keys["core"] for keys in places.values() if "core" in keys):
+            count = file.get_slice(key).get_shape()[0]
+            if count != tasks:
+                raise AdapterFileError(
+                    f"{folder / CONFIG}: must name as many tasks as {key} has cores, "
+                    f"got {tasks} for {count}. Bring back the config of these weights."
                 )
 
 

@@ -41,3 +41,17 @@ def test_a_part_of_a_name_is_no_name() -> None:
 def test_what_peft_refuses_is_told_with_the_names_of_the_layers() -> None:
     with pytest.raises(ConfigError, match=r"must fit the base model, got: .*q_proj"):
         fit_adapter(tiny_model("llama"), CoLAConfig(target_modules="no_such_layer"))
+
+
+def test_a_pattern_of_ranks_that_no_layer_has_is_told() -> None:
+    wrong = CoLAConfig(
+        r=2,
+        target_modules=["q_proj"],
+        rank_pattern={"q_proj": 4, r"layers\.1\..*q_proj": 3, "q_prj": 1},
+        alpha_pattern={"layers.7.q_proj": 1.0},
+    )
+    with pytest.raises(ConfigError) as error:
+        fit_adapter(tiny_model("llama"), wrong)
+    first, second = str(error.value).splitlines()
+    assert first.startswith("adapter.rank_pattern: Unknown layer 'q_prj'. Did you mean")
+    assert second.startswith("adapter.alpha_pattern: Unknown layer 'layers.7.q_proj'.")

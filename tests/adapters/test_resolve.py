@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -67,6 +69,23 @@ def test_shares_stand_in_for_a_router_and_are_exact_where_it_is_constant(
     shares = torch.full((3,), 1 / 3, dtype=torch.float64)
     update = resolve(layer.factors("default"), "router", "none", shares=shares)
     torch.testing.assert_close(update.delta(), wanted_matrix(layer, 0))
+
+
+@pytest.mark.parametrize(
+    ("fields", "experts", "given"),
+    [
+        ({"coupling": "router", "num_A": 3, "num_B": 1}, 3, 2),
+        ({"coupling": "full", "num_A": 3, "num_B": 1}, 0, 3),
+        ({"coupling": "learned", "num_A": 2, "num_B": 3}, 0, 3),
+    ],
+)
+def test_shares_that_no_router_has_are_refused(
+    fields: dict[str, Any], experts: int, given: int
+) -> None:
+    layer = make_layer(Case("", {**fields, "start": "kaiming", "r": 2}))
+    coupling, shares = str(fields["coupling"]), torch.full((given,), 1 / given)
+    with pytest.raises(ConfigError, match=f"{experts} with coupling '{coupling}'"):
+        resolve(layer.factors("default"), coupling, "none", 0, shares)
 
 
 def test_a_missing_task_is_asked_for() -> None:

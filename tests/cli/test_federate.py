@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+from cotune.federated._wire import NUMBERS
 from federated.small_federation import values, write_federation
 from recipes.small_world import call, run
 
@@ -53,6 +54,8 @@ def test_explain_says_what_leaves_and_what_stays_and_runs_nothing(path):
     printed = run("federate", path, "--explain")
     assert "What travels" in printed and "Stays at home: A;" in printed
     assert "secure-aggregation" in printed
+    for number in NUMBERS:  # All that a reply can hold is said.
+        assert number.partition("_")[0] in printed
     # B of q and v in two blocks: 4 x 16 x 2 numbers, 3 clients.
     assert f"{4 * 16 * 2 * 4 * 3:,}" in printed
     assert not (path.parent / "run").exists()

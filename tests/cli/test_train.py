@@ -92,3 +92,15 @@ def test_under_a_launcher_the_first_process_prints_and_both_train(
         assert result.stdout.count("left") == 1
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["tasks"]["left"]["rows"] == 6
+
+
+@pytest.mark.slow
+def test_a_section_that_train_leaves_aside_is_told(world, tmp_path) -> None:
+    changes = (
+        "adapter.method=lora",
+        "federated.aggregation=fedit",
+        f"output_dir={tmp_path / 'run'}",
+    )
+    options = [word for change in changes for word in ("--set", change)]
+    shown = run("train", world / "recipe.yaml", *options)
+    assert shown.startswith("The section federated is left aside: `cotune federate`")

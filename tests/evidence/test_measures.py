@@ -19,7 +19,9 @@ def with_options(bench: Bench, **options: object) -> Bench:
 
 
 def test_l1_counts_cola_against_both_rivals_and_variants_beside(small_bench) -> None:
-    bench = with_options(small_bench, rows={"world": [ROWS]}, variants=["split"])
+    bench = with_options(
+        small_bench, rows={"world": [ROWS]}, variants={"world": ["split"]}
+    )
     parts = measure_few_rows(bench).parts
     assert [part.what.split(": ")[1] for part in parts] == [
         "CoLA - LoRA",
@@ -32,7 +34,7 @@ def test_l1_counts_cola_against_both_rivals_and_variants_beside(small_bench) -> 
 
 
 def test_l2_counts_only_the_rival_with_multiplied_rates(small_bench) -> None:
-    bench = with_options(small_bench, rows={"world": [ROWS]}, sizes=[[1, 2]])
+    bench = with_options(small_bench, rows={"world": [ROWS]}, sizes={"world": [[1, 2]]})
     parts = measure_structure(bench).parts
     counted = [part.what for part in parts if part.counts]
     assert counted == [f"world, {ROWS} rows per task: CoLA - PiSSA, rates (2, 3)"]

@@ -17,10 +17,11 @@ VARIANTS = {
 
 def measure(bench: Bench) -> Measured:
     """Train all arms at every number of rows."""
-    variants = [VARIANTS[name] for name in bench.options["variants"]]
     cola, rivals = arms.COLA.name, (arms.LORA.name, arms.PISSA.name)
     parts: list[Part] = []
     for setting, several in bench.options["rows"].items():
+        named = bench.options["variants"].get(setting, [])
+        variants = [VARIANTS[name] for name in named]
         for rows in several:
             runs = bench.run(
                 setting,

@@ -6,17 +6,15 @@ from benchmarks.evidence import arms
 from benchmarks.evidence.bench import Bench
 from benchmarks.evidence.command import Measured, main
 from benchmarks.evidence.parts import Part
+from cotune.recipes import Arm
 
 
 def measure(bench: Bench) -> Measured:
     """Train CoLA beside PiSSA with the rates that CoLA's sums amount to."""
-    others = [
-        arms.method("cola", f"CoLA ({M}, {N}) full", *_sizes(M, N))
-        for M, N in bench.options["sizes"]
-    ]
     cola = arms.COLA.name
     parts: list[Part] = []
     for setting, several in bench.options["rows"].items():
+        others = [_resize(*sizes) for sizes in bench.options["sizes"].get(setting, [])]
         for rows in several:
             runs = bench.run(
                 setting,
@@ -41,8 +39,9 @@ def measure(bench: Bench) -> Measured:
     return Measured(parts)
 
 
-def _sizes(M: int, N: int) -> list[str]:
-    return [f"adapter.num_A={M}", f"adapter.num_B={N}"]
+def _resize(M: int, N: int) -> Arm:
+    sizes = (f"adapter.num_A={M}", f"adapter.num_B={N}")
+    return arms.method("cola", f"CoLA ({M}, {N}) full", *sizes)
 
 
 if __name__ == "__main__":

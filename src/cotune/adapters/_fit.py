@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -10,6 +11,7 @@ from torch import nn
 
 from .._errors import ConfigError, unknown_name
 from ._base_layer import features_of
+from ._config import CoTuneConfig
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
@@ -52,9 +54,9 @@ def fit_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
 
 
 def _unknown_layers(model: nn.Module, config: PeftConfig) -> Iterator[str]:
-    """Yield a message per listed name that no layer has.
+    """Yield a message per listed name, or pattern of ranks, that no layer has.
 
-    Regular expressions and shorthands such as ``all-linear`` are left to PEFT.
+    Other expressions and shorthands such as ``all-linear`` are left to PEFT.
     """
     paths = [f".{name}" for name, _ in model.named_modules() if name]
     for field in ("target_modules", "exclude_modules", "modules_to_save"):
@@ -62,6 +64,15 @@ def _unknown_layers(model: nn.Module, config: PeftConfig) -> Iterator[str]:
         for name in sorted(names) if isinstance(names, (list, set, tuple)) else []:
             if not any(path.endswith(f".{name}") for path in paths):
                 hint = unknown_name("layer", name, _layer_names(model))
+                yield f"adapter.{field}: {hint}"
+    if not isinstance(config, CoTuneConfig):
+        return
+    for field in ("rank_pattern", "alpha_pattern"):
+        for pattern in getattr(config, field) or {}:
+            # As PEFT matches them; it would pass over one that fits nothing.
+            fits = re.compile(rf"(.*\.)?({pattern})$")
+            if not any(fits.match(path[1:]) for path in paths):
+                hint = unknown_name("layer", pattern, _layer_names(model))
                 yield f"adapter.{field}: {hint}"
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from .._adapter import Factors, LowRank
+from .._errors import ConfigError
 from ._core import CORES
 from ._coupling import COUPLINGS, mix_bank, split_matrix
 
@@ -32,8 +33,8 @@ def resolve(
         for ``full`` and at most min(M, N) else.
 
     Raises:
-        ConfigError: The coupling is routed and no shares are given, or a task is
-            needed and ``row`` is None.
+        ConfigError: The coupling is routed and no shares are given, or shares that it
+            has no use for; or a task is needed and ``row`` is None.
     """
     matrix, first = coupling_matrices(factors, coupling, row, shares)
     own = _pair(factors.A, factors.B, matrix, _core_matrix(factors, core, row))
@@ -55,10 +56,17 @@ def coupling_matrices(
         ConfigError: As :func:`resolve`.
     """
     M, N = factors.A.shape[0], factors.B.shape[0]
+    rule = COUPLINGS[coupling]()
     if shares is not None:
+        experts = rule.experts(M, N)
+        if shares.shape != (experts,):
+            raise ConfigError(
+                f"shares: must be one number per expert of a router, {experts} with "
+                f"coupling '{coupling}', got shape {tuple(shares.shape)}. Leave them "
+                "out without a router."
+            )
         spread = torch.diag(shares) if M == N else shares.view(M, N)
         return spread, spread
-    rule = COUPLINGS[coupling]()
     with torch.device(factors.A.device):
         return (
             rule.matrix(factors.weight, M, N, row),

@@ -4,8 +4,8 @@ No model is needed. What must score one takes a callable: ``score(adapter)`` or
 ``value(active)``.
 """
 
-from ._affinity import Affinity as Affinity
-from ._affinity import TaskGroup as TaskGroup
+from ._advice import Affinity as Affinity
+from ._advice import TaskGroup as TaskGroup
 from ._affinity import affinity as affinity
 from ._affinity import affinity_from_gradients as affinity_from_gradients
 from ._average import average_factors as average_factors

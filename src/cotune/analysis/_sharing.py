@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
 
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from .._adapter import Adapter, LowRank
 from .._errors import ConfigError
-from ..operators.convert._linalg import qr, svd
+from ..operators.convert._linalg import qr
+from ._common_space import Spans, add_losses, lose_all
 from ._conflict import Gradients, check_gradients
 from ._layers import list_layers
 from ._result import Result, Row
@@ -21,9 +22,6 @@ Choice = Literal["A", "B", "either", "neither"]
 
 LEAST_LEAD = 0.05
 """Two shares of an update that are nearer than this are called equal."""
-
-Spans = Mapping[str, Sequence[Tensor]]
-"""Layer -> one matrix per task, (d, k_t); its columns span the task's space."""
 
 
 @dataclass(frozen=True)
@@ -275,14 +273,14 @@ def _decide(
     if rank < 1:
         raise ConfigError(f"sharing: rank must be at least 1, got {rank}.")
     dice = torch.Generator().manual_seed(0) if generator is None else generator
-    A, B = (_lose_all(tasks, spans, rank, dice) for spans in (rows, columns))
+    A, B = (lose_all(tasks, spans, rank, dice) for spans in (rows, columns))
     layers = tuple(
         LayerSharing(
             name, A[name].missed, B[name].missed, A[name].random, B[name].random
         )
         for name in rows
     )
-    over_A, over_B = _sum(A.values()), _sum(B.values())
+    over_A, over_B = add_losses(A.values()), add_losses(B.values())
     return Sharing(
         tasks,
         rank,
@@ -293,69 +291,3 @@ def _decide(
         layers,
         source,
     )
-
-
-@dataclass(frozen=True)
-class _Loss:
-    """Squares, summed over tasks: of all there is, and of what a shared space loses."""
-
-    whole: float
-    lost: float
-    lost_at_random: float
-
-    @property
-    def missed(self) -> float:
-        return (self.lost / self.whole) ** 0.5 if self.whole else 0.0
-
-    @property
-    def random(self) -> float:
-        return (self.lost_at_random / self.whole) ** 0.5 if self.whole else 0.0
-
-
-def _sum(losses: Iterable[_Loss]) -> _Loss:
-    every = [(one.whole, one.lost, one.lost_at_random) for one in losses]
-    return _Loss(*(sum(column) for column in zip(*every, strict=True)))
-
-
-def _lose_all(
-    tasks: Sequence[str], spans: Spans, rank: int, dice: torch.Generator
-) -> dict[str, _Loss]:
-    """Return layer -> loss on one side, with all tasks counting alike."""
-    squares = [[float(m.square().sum()) for m in own] for own in spans.values()]
-    lengths = [sum(column) ** 0.5 for column in zip(*squares, strict=True)]
-    zero = [t for t, length in zip(tasks, lengths, strict=True) if length == 0]
-    if zero:
-        raise ConfigError(
-            f"sharing: every task must have an update, got zero for {', '.join(zero)}. "
-            "Train it for some steps."
-        )
-    return {
-        layer: _lose(
-            [m / length for m, length in zip(own, lengths, strict=True)], rank, dice
-        )
-        for layer, own in spans.items()
-    }
-
-
-def _lose(spans: Sequence[Tensor], rank: int, dice: torch.Generator) -> _Loss:
-    """Return what the best common space of a rank loses of several spans."""
-    turned = [_turn(span, dice) for span in spans]
-    return _Loss(
-        sum(float(span.square().sum()) for span in spans),
-        _tail(spans, rank),
-        _tail(turned, rank),
-    )
-
-
-def _turn(span: Float[Tensor, "d k"], dice: torch.Generator) -> Float[Tensor, "d m"]:
-    """Keep the singular values and draw the space."""
-    values = svd(qr(span)[1])[1]
-    shape, place = (len(span), len(values)), dice.device
-    drawn = torch.randn(shape, generator=dice, device=place, dtype=span.dtype)
-    return qr(drawn.to(span.device))[0] * values
-
-
-def _tail(spans: Sequence[Float[Tensor, "d k"]], rank: int) -> float:
-    # The singular values of R are those of the whole, and R is small.
-    values = svd(qr(torch.cat(list(spans), dim=1))[1])[1]
-    return float(values[rank:].square().sum())

@@ -27,8 +27,9 @@ def build_explain_tables(found: Explanation, layers: int) -> Iterator[Table | st
         f"Stays at home: {', '.join(found.private) or 'no factor'}; rows, routers and "
         f"heads in any case.\nDrawn from the common seed, never sent: "
         f"{', '.join(found.frozen) or 'nothing'}.\nBeside the arrays a reply holds the "
-        "number of training rows, two scores, the number of rows scored and the "
-        "seconds of work; or one code if it failed.\n"
+        "number of training rows, two scores, the number of rows scored, the seconds "
+        "of work and, with privacy.local, the epsilon spent; or one code if it "
+        "failed.\n"
     )
     yield _tools(found)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from .._spec import Spec
 from ._discover import FolderSpec, discover
 from ._load import Task, check_names, load_tasks
 from ._mixture import MixtureSpec
 from ._noise import check_noise
-from ._spec import Spec
 from ._split import LimitSpec
 from ._task import OnBadRow, TaskSpec
 from .encode import EncodeSpec

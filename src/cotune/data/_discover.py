@@ -12,11 +12,11 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from .._errors import ConfigError
+from .._spec import Spec
 from ._faults import RowFault
 from ._load import check_names
 from ._readers import RawRow
 from ._source import SourceSpec, open_source
-from ._spec import Spec
 from ._task import Kind, TaskSpec
 from ._template import TemplateSpec
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from .._errors import ConfigError
+from .._spec import Spec
 from ._faults import RowFault
 from ._readers import RawRow
-from ._spec import Spec
 from ._template import fill_template
 from ._values import as_text, get_field, say_unknown, shorten
 

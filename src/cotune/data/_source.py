@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from .._errors import ConfigError
+from .._spec import Spec
 from ._readers import READERS, RawRow, RawRows, get_extension, read_file
-from ._spec import Spec
 from ._table import each_row
 from ._values import say_unknown
 

@@ -1,4 +1,4 @@
-"""The bases of recipe sections: frozen, unknown keys refused; a choice from a table."""
+"""A recipe section that picks from a table."""
 
 from __future__ import annotations
 
@@ -6,13 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
-
-class Spec(BaseModel):
-    """A frozen recipe section that refuses unknown keys, NaN and infinities."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from .._spec import Spec
 
 
 class ChoiceSpec(Spec):

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 
 from .._errors import ConfigError
-from ._spec import Spec
+from .._spec import Spec
 from ._table import each_row
 
 if TYPE_CHECKING:

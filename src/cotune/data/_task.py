@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from .._spec import Spec
 from ._metrics import METRICS
 from ._noise import check_noise
 from ._rows import FieldSpec, check_options
 from ._source import SourceSpec
-from ._spec import Spec
 from ._split import LimitSpec
 from ._template import TemplateSpec
 

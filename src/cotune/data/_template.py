@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from .._errors import ConfigError
-from ._spec import Spec
+from .._spec import Spec
 from ._values import as_text, get_field
 
 if TYPE_CHECKING:

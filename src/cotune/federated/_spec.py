@@ -57,8 +57,14 @@ class AggregationSpec(Spec):
         for key in self.options:
             if key not in known:
                 name = unknown_name(f"option of {self.name}", key, known)
-                raise ValueError(f"aggregation: {name}")
-        return kind(**self.options)
+                raise ConfigError(name)
+        try:
+            return kind(**self.options)
+        except TypeError as error:
+            raise ConfigError(
+                f"options of {self.name} must have the types of their defaults, got "
+                f"{self.options}: {error}."
+            ) from error
 
 
 class DealSpec(Spec):

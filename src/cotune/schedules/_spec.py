@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from .._spec import Spec
 from ._schedule import Schedule
 from ._tables import SCHEDULES
 
 
-class ScheduleSpec(BaseModel):
+class ScheduleSpec(Spec):
     """When adapters are active in training. Without this section: always."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field("coto", description="Name in the schedule table: coto.")
     p0: float = Field(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._errors import ConfigError, unknown_name
 from ._spec import TrainingSpec
@@ -45,12 +46,13 @@ def build_arguments(spec: TrainingSpec, folder: Path) -> TrainingArguments:
 
     Raises:
         ConfigError: ``arguments`` names a field that does not exist, that the section
-            has itself, or that cotune sets; or a logger is unknown or not installed.
+            has itself, or that cotune sets; a value that it does not take; a logger
+            that is unknown or not installed; sharding with one process.
     """
     import torch
     from transformers import TrainingArguments
 
-    known = {field.name for field in fields(TrainingArguments)}
+    known = {field.name: field.default for field in fields(TrainingArguments)}
     _check_more(spec, known)
     _check_loggers(spec)
     settings = {
@@ -61,23 +63,28 @@ def build_arguments(spec: TrainingSpec, folder: Path) -> TrainingArguments:
     checkpointing = settings.pop("gradient_checkpointing")
     new = "activation_checkpointing"
     settings[new if new in known else "gradient_checkpointing"] = checkpointing
-    return TrainingArguments(
-        **settings
-        | {
-            "output_dir": str(folder),
-            "remove_unused_columns": False,
-            "report_to": [n for n in spec.report_to if n != "tensorboard"] or "none",
-            "eval_strategy": spec.evaluates,
-            "save_steps": spec.save_steps or 500,
-            "load_best_model_at_end": spec.keeps_best,
-            "metric_for_best_model": _best_metric(spec),
-            "greater_is_better": _higher_is_better(spec),
-            "restore_callback_states_from_checkpoint": True,
-            # Without an accelerator there is nothing to pin for, and torch warns.
-            "dataloader_pin_memory": torch.accelerator.is_available(),
-        }
-        | spec.arguments
-    )
+    settings |= {
+        "output_dir": str(folder),
+        "remove_unused_columns": False,
+        "report_to": [n for n in spec.report_to if n != "tensorboard"] or "none",
+        "eval_strategy": spec.evaluates,
+        "save_steps": spec.save_steps or 500,
+        "load_best_model_at_end": spec.keeps_best,
+        "metric_for_best_model": _best_metric(spec),
+        "greater_is_better": _higher_is_better(spec),
+        "restore_callback_states_from_checkpoint": True,
+        # Without an accelerator there is nothing to pin for, and torch warns.
+        "dataloader_pin_memory": torch.accelerator.is_available(),
+    }
+    try:
+        arguments = TrainingArguments(**settings | spec.arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"training: must be what transformers' TrainingArguments takes, got: "
+            f"{str(error).removesuffix('.')}. Mend it in training or its arguments."
+        ) from error
+    _check_sharding(arguments)
+    return arguments
 
 
 def build_callbacks(spec: TrainingSpec, events: Path) -> list[TrainerCallback]:
@@ -106,8 +113,18 @@ def build_callbacks(spec: TrainingSpec, events: Path) -> list[TrainerCallback]:
     return callbacks
 
 
-def _check_more(spec: TrainingSpec, known: set[str]) -> None:
-    for name in spec.arguments:
+def _check_sharding(arguments: TrainingArguments) -> None:
+    from transformers.training_args import ParallelMode
+
+    if arguments.fsdp and arguments.parallel_mode != ParallelMode.DISTRIBUTED:
+        raise ConfigError(
+            "training.fsdp: needs several processes, got one. Start them with torchrun "
+            "or accelerate launch, or leave it out."
+        )
+
+
+def _check_more(spec: TrainingSpec, known: Mapping[str, Any]) -> None:
+    for name, value in spec.arguments.items():
         if name in TrainingSpec.model_fields:
             raise ConfigError(
                 f"training.arguments: must hold other fields only, got {name}. Set "
@@ -121,6 +138,12 @@ def _check_more(spec: TrainingSpec, known: set[str]) -> None:
         if name not in known:
             raise ConfigError(
                 f"training.arguments: {unknown_name('argument', name, sorted(known))}"
+            )
+        # TrainingArguments takes anything, and fails where it counts with it.
+        if type(known[name]) in (int, float) and isinstance(value, str):
+            raise ConfigError(
+                f"training.arguments.{name}: must be a number, got {value!r}. Its "
+                f"default is {known[name]}."
             )
 
 

@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
+from .._errors import ConfigError, unknown_name
 from .._files import as_json, publish, write_json
 from ..data import EncodeSpec, MixtureSpec, Task
 from ._adapt import adapt, name_tasks
 from ._arguments import build_arguments, build_callbacks
 from ._checkpoints import find_last
-from ._evaluate import choose_parts, compare, evaluate, score_tasks
+from ._evaluate import (
+    choose_parts,
+    compare,
+    evaluate,
+    name_metrics,
+    score_tasks,
+)
 from ._evaluation import Evaluation
 from ._load_base import load_base
 from ._settings import Plan, claim_folder
@@ -107,6 +114,7 @@ def run_training(
         encode=EncodeSpec() if encode is None else encode,
         evaluation=EvaluationSpec() if evaluation is None else evaluation,
     )
+    _check_best(plan)
     folder = Path(output_dir)
     arguments = build_arguments(training, folder / "checkpoints")
     if arguments.process_index == 0:
@@ -152,6 +160,15 @@ def _build_trainer(
         evaluation=plan.evaluation,
         callbacks=callbacks,
     )
+
+
+def _check_best(plan: Plan) -> None:
+    """Refuse a best checkpoint by a score that no evaluation will have."""
+    wanted = (plan.training.metric_for_best_model or "loss").removeprefix("eval_")
+    known = name_metrics(plan.tasks, {task.name: (0.0, 0.0) for task in plan.tasks})
+    if plan.training.keeps_best and wanted not in known:
+        told = unknown_name("score", wanted, known)
+        raise ConfigError(f"training.metric_for_best_model: {told}")
 
 
 def _choose_start(checkpoints: Path, resume: bool | str | Path) -> str | None:

@@ -12,6 +12,7 @@ from cotune.federated.privacy import (
     ClientLevelSpec,
     update_norm,
 )
+from cotune.federated.privacy._noise import tell_that_noise_can_be_taken_away
 
 GOES = ("fedit", "ffa", "fedsa", "fed-alora", "fed-alora-any", "colora", "feddpa")
 
@@ -202,3 +203,13 @@ def test_a_release_needs_a_generator_and_a_possible_number_of_replies():
 def test_a_section_out_of_range_is_refused(bad):
     with pytest.raises(ValueError, match=next(iter(bad))):
         spec(**bad)
+
+
+def test_noise_that_can_be_taken_away_is_told_once(caplog):
+    tell_that_noise_can_be_taken_away.cache_clear()
+    build(source="system")
+    assert not caplog.records
+    build()
+    build()
+    (record,) = caplog.records
+    assert "Set source: system" in record.getMessage()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ..._errors import ConfigError
-from .._spec import Spec
+from ..._spec import Spec
 from .._template import render_chat
 from .._values import shorten
 

@@ -11,7 +11,7 @@ from ..._errors import ConfigError
 from ..aggregation import Aggregator, Packet
 from ._accountant import Accountant
 from ._clip import Clipped, clip_update
-from ._noise import draw_noise
+from ._noise import draw_noise, tell_that_noise_can_be_taken_away
 from ._spec import ClientLevelSpec
 from ._tools import require_client_level
 
@@ -79,6 +79,8 @@ class ClientLevelPrivacy:
                 "privacy.client_level: a round must ask from 1 to all clients, got "
                 f"{per_round} of {clients}."
             )
+        if spec.source == "seed":
+            tell_that_noise_can_be_taken_away()
         self.spec = spec
         self.clients = clients
         self.per_round = per_round

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from ..._errors import ConfigError
 from ._accountant import Accountant
-from ._noise import draw_noise
+from ._noise import draw_noise, tell_that_noise_can_be_taken_away
 from ._spec import LocalSpec
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class PrivateSteps:
             raise ConfigError(
                 "privacy.local: source seed must have a generator, got None."
             )
+        if spec.source == "seed":
+            tell_that_noise_can_be_taken_away()
         self._draw = generator if spec.source == "seed" else None
         self._spec = spec
         self._rows = rows

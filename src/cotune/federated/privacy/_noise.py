@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 from torch import Tensor
+
+_log = logging.getLogger(__name__)
+
+
+@cache
+def tell_that_noise_can_be_taken_away() -> None:
+    """Log, once per process, that noise from a seed is for experiments."""
+    _log.warning(
+        "privacy: source: seed draws noise that whoever has the recipe can take away "
+        "again, so the epsilon that is told protects nobody. Set source: system where "
+        "the rows are real."
+    )
 
 
 def draw_noise(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ...data._spec import Spec
+from ..._spec import Spec
 from ..aggregation import Aggregator
 from ._tools import refuse_secure_aggregation, require_client_level
 

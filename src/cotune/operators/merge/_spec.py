@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from ..._spec import Spec
 from ._options import read_options
 from ._table import MERGE
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class MergedAdapter(_Section):
+class MergedAdapter(Spec):
     """One adapter that goes in. A plain text in its place means ``path``."""
 
     path: str = Field(
@@ -34,7 +31,7 @@ class MergedAdapter(_Section):
         return {"path": value} if isinstance(value, str) else value
 
 
-class MergeSpec(_Section):
+class MergeSpec(Spec):
     """Several adapters, how they are merged, and what comes out."""
 
     description: str = Field(default="", description="What the merge is for.")

@@ -100,7 +100,7 @@ def load_model(loader: str, spec: BaseSpec, **settings: Any) -> PreTrainedModel:
             use_safetensors=True,
             **settings,
         )
-    except (OSError, SafetensorError, ValueError) as error:
+    except (ImportError, OSError, SafetensorError, ValueError) as error:
         raise _not_loaded("model", spec, error) from error
     return model.eval()
 
