@@ -228,3 +228,41 @@ def test_a_full_model_answers_as_the_base_with_the_exact_merge(world, tmp_path):
     assert changed
     assert json.loads((tmp_path / "model" / "config.json").read_text())
     assert (tmp_path / "model" / "tokenizer.json").is_file()
+
+
+def test_an_update_is_turned_for_layers_that_hold_their_weight_transposed(
+    world, tmp_path
+):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from helpers import tiny_model
+
+    base = tiny_model("gpt2")
+    base.save_pretrained(tmp_path / "base")
+    AutoTokenizer.from_pretrained(world / "base").save_pretrained(tmp_path / "base")
+    names = {"transformer.h.0.attn.c_attn": 48, "transformer.h.1.attn.c_proj": 16}
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 2, "task_type": "CAUSAL_LM"}
+    config["base_model_name_or_path"] = str(tmp_path / "base")
+    for seed in range(2):
+        dice = torch.Generator().manual_seed(seed)
+        layers = {
+            name: plain_factors(
+                LowRank(
+                    torch.randn(2, 16, generator=dice),
+                    torch.randn(width, 2, generator=dice),
+                )
+            )
+            for name, width in names.items()
+        }
+        write_adapter(Adapter(layers, config), tmp_path / f"adapter{seed}")
+    folders = [tmp_path / f"adapter{seed}" for seed in range(2)]
+    run(
+        *("merge-adapters", *folders, "-m", "mix", "--into-model"),
+        *("--out", tmp_path / "model"),
+    )
+    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    for name in names:
+        delta = sum(read_adapter(each).update(name).delta() for each in folders) / 2
+        old, new = (m.get_submodule(name).weight for m in (base, merged))
+        # float32 sums of numbers around 1.
+        assert torch.allclose(new, old + delta.T, atol=1e-6)

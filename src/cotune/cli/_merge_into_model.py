@@ -31,6 +31,7 @@ def merge_into_model(
         ConfigError: No base model that can be loaded, or one that does not fit.
     """
     import torch
+    from transformers.pytorch_utils import Conv1D
 
     from ..operators.merge import merge_into_weights
     from ..training import load_base
@@ -44,6 +45,11 @@ def merge_into_model(
         for name, parameter in base.model.named_parameters()
         if name.endswith(".weight")
     }
+    turned = [
+        name
+        for name, module in base.model.named_modules()
+        if isinstance(module, Conv1D)
+    ]
     with show_progress("layers") as progress, torch.no_grad():
         for name, weight in merge_into_weights(
             weights,
@@ -53,6 +59,7 @@ def merge_into_model(
             tasks=[entry.task for entry in spec.adapters],
             layers=spec.layers,
             any_base=spec.any_base,
+            transposed=turned,
             generator=torch.Generator().manual_seed(spec.seed),
             progress=progress,
             **spec.options,

@@ -29,25 +29,18 @@ def draw_comparison(found: Comparison, path: Path) -> Path | None:
         return None
     if int(os.environ.get("RANK", "0")) != 0:
         return None
-    # Not pyplot: it keeps figures for the whole process, and looks for a screen.
-    from matplotlib.figure import Figure
+    from .._figure import new_figure, save_figure
 
     names = [BASE, *found.arms()]
     scores = [found.base_means(), *(found.task_means(arm) for arm in found.arms())]
     tasks = found.tasks()
-    figure = Figure(
-        figsize=(2.2 + 1.25 * len(names), 3.4 + 0.42 * len(tasks)),
-        layout="constrained",
-        dpi=130,
-    )
+    figure = new_figure(2.2 + 1.25 * len(names), 3.4 + 0.42 * len(tasks))
     ratios = [2.4, max(1.5, 0.42 * len(tasks))]
     bars, grid = figure.subplots(2, 1, sharex=True, height_ratios=ratios)
     _draw_bars(bars, [fmean(row.values()) for row in scores], found)
     rows = [[row[task] for row in scores] for task in tasks]
     _draw_grid(grid, names, tasks, rows, found.higher_is_better)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    figure.savefig(draft, format="png")
-    os.replace(draft, path)
+    save_figure(figure, path)
     return path
 
 
