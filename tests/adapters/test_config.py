@@ -143,6 +143,7 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"num_B": "many"}, "num_B: must be a whole number >= 1, got 'many'"),
     ({"lora_alpha": 0}, "lora_alpha: must be > 0, got 0"),
     ({"lora_alpha": float("nan")}, "lora_alpha: must be > 0, got nan"),
+    ({"lora_alpha": float("inf")}, "lora_alpha: must be > 0, got inf"),
     ({"lora_dropout": 1.0}, r"lora_dropout: must be in \[0, 1\), got 1.0"),
     ({"lora_dropout": -0.1}, r"lora_dropout: must be in \[0, 1\), got -0.1"),
     ({"router_balance": -1.0}, "router_balance: must be >= 0, got -1.0"),

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .._errors import ConfigError, unknown_name
+from .._spec import Spec
 from ..data._partition import PartitionSpec
-from ..data._spec import Spec
 from .aggregation import AGGREGATION, Aggregator
 from .privacy._spec import PrivacySpec
 

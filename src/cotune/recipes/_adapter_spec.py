@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, create_model, model_validator
 
 from .._errors import ConfigError
+from .._spec import Spec
 from ..adapters import CoTuneConfig
 from ..adapters._methods import METHODS
-from ..data._spec import Spec
 
 # Set by the run itself, or of no use in a recipe.
 _LEFT_OUT = {

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pydantic import Field, model_validator
 
 from .._errors import ConfigError
+from .._spec import Spec
 from ..data import DataSpec
-from ..data._spec import Spec
 from ..federated._spec import FederatedSpec
 from ..schedules import ScheduleSpec
 from ..training import BaseSpec, EvaluationSpec, TrainingSpec

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from .._errors import unknown_name
-from ..data._spec import Spec
+from .._spec import Spec
 
 Factor = Literal["A", "B", "core", "router", "weight"]
 Strategy = Literal["no", "steps", "epoch"]

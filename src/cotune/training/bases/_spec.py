@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from ..._errors import unknown_name
-from ...data._spec import Spec
+from ..._spec import Spec
 
 
 class BaseSpec(Spec):
