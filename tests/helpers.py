@@ -221,6 +221,22 @@ def run_python(
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
+def write_loras(folder: Path) -> list[Path]:
+    """Write two adapters of PEFT for the tiny Llama; return their folders."""
+    import peft
+    import torch
+
+    folders = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        config = peft.LoraConfig(
+            r=2, target_modules=["q_proj"], init_lora_weights=False
+        )
+        folders.append(folder / f"lora{seed}")
+        peft.get_peft_model(tiny_model("llama"), config).save_pretrained(folders[-1])
+    return folders
+
+
 def folder_bytes(folder: Path) -> int:
     """Return the size of all tensors in a folder's safetensors files, in bytes."""
     from safetensors import safe_open

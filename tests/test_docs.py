@@ -18,7 +18,7 @@ import torch
 import yaml
 
 import cotune
-from helpers import tiny_batch, tiny_model
+from helpers import tiny_batch, tiny_model, write_loras
 from recipes.small_world import call, make_rows, run, write_base, write_rows
 from test_readme import shown_options
 
@@ -74,14 +74,7 @@ def names(tmp_path, monkeypatch) -> dict[str, Any]:
 
     monkeypatch.chdir(tmp_path)
     write_base(tmp_path / "base")
-    folders = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        config = peft.LoraConfig(
-            r=2, target_modules=["q_proj"], init_lora_weights=False
-        )
-        folders.append(tmp_path / f"lora{seed}")
-        peft.get_peft_model(tiny_model("llama"), config).save_pretrained(folders[-1])
+    folders = write_loras(tmp_path)
     row = {"input_ids": [5, 6, 7], "labels": [5, 6, 7], "attention_mask": [1, 1, 1]}
     config = cotune.CoLoRAConfig(
         r=2, tasks=["a", "b"], target_modules="all-linear", task_type="CAUSAL_LM"

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import cotune
-from helpers import tiny_batch, tiny_model
+from helpers import tiny_batch, tiny_model, write_loras
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 CODE = re.compile(r"`([^`]+)`")
@@ -49,14 +48,7 @@ def names(tmp_path, monkeypatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     base = tiny_model("llama")
     trainer = Trainer(base, TrainingArguments(str(tmp_path / "t"), report_to="none"))
-    folders = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        config = peft.LoraConfig(
-            r=2, target_modules=["q_proj"], init_lora_weights=False
-        )
-        folders.append(tmp_path / f"lora{seed}")
-        peft.get_peft_model(tiny_model("llama"), config).save_pretrained(folders[-1])
+    folders = write_loras(tmp_path)
     update = cotune.read_adapter(folders[0]).update("model.layers.0.self_attn.q_proj")
     exported = {name: getattr(cotune, name) for name in cotune.__all__}
     return {

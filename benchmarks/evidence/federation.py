@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -122,18 +122,7 @@ class Federations:
             margin: As in :class:`Part`; as it is, "at least equal" is asked.
             counts: As in :class:`Part`.
         """
-        one, other = self.arms[ours], self.arms[theirs]
-        return [
-            part_of(
-                f"{self.setting}, {key.replace('_', ' ')}: {title}",
-                one.means(key),
-                other.means(key),
-                margin=margin,
-                at_chance=self._is_at_chance(key, one, other),
-                counts=counts,
-            )
-            for key in SCORES
-        ]
+        return self._compare(title, ours, theirs, Federated.means, margin, counts)
 
     def parts_over_clients(self, title: str, ours: str, theirs: str) -> list[Part]:
         """Compare as :meth:`parts` does, with one number per client, not per seed.
@@ -146,15 +135,27 @@ class Federations:
             ours: The aggregation that the claim favours.
             theirs: The other.
         """
+        title = f"{title}, over clients"
+        return self._compare(title, ours, theirs, Federated.by_client, MARGIN, False)
+
+    def _compare(
+        self,
+        title: str,
+        ours: str,
+        theirs: str,
+        read: Callable[[Federated, str], Sequence[float]],
+        margin: float,
+        counts: bool,
+    ) -> list[Part]:
         one, other = self.arms[ours], self.arms[theirs]
         return [
             part_of(
-                f"{self.setting}, {key.replace('_', ' ')}: {title}, over clients",
-                one.by_client(key),
-                other.by_client(key),
-                margin=MARGIN,
+                f"{self.setting}, {key.replace('_', ' ')}: {title}",
+                read(one, key),
+                read(other, key),
+                margin=margin,
                 at_chance=self._is_at_chance(key, one, other),
-                counts=False,
+                counts=counts,
             )
             for key in SCORES
         ]
