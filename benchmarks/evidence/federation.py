@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from benchmarks.evidence.bench import Bench, _guess
+from benchmarks.evidence.bench import Bench, guess
 from benchmarks.evidence.cells import place, score_base
 from benchmarks.evidence.files import write
 from benchmarks.evidence.parts import Part, part_of
@@ -209,7 +209,7 @@ def run_federations(
     common = bench.recipe(setting, *changes, f"federated.aggregation={names[0]}")
     arms = {name: _run_all_seeds(bench, setting, name, changes) for name in names}
     base = score_base(common, bench.cache)
-    chance = fmean(_guess(task) for task in load_recipe_tasks(common))
+    chance = fmean(guess(task) for task in load_recipe_tasks(common))
     return Federations(
         setting, common, arms, fmean(fmean(rows) for rows in base.values()), chance
     )

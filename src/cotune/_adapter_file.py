@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,24 +52,24 @@ def read_adapter(folder: str | os.PathLike[str]) -> Adapter:
     """
     folder = Path(folder)
     config = read_config(folder)
-    keys = _read_keys(folder / WEIGHTS)
+    shapes = _read_shapes(folder / WEIGHTS)
     kind = str(config.get("peft_type"))
     if kind not in ("COTUNE", "LORA"):
         raise AdapterFileError(
             f"{folder / CONFIG}: peft_type must be COTUNE or LORA, got {kind!r}. "
             "Convert the adapter to LoRA first (peft.convert_to_lora)."
         )
-    more = find_more_than_lora(config, keys) if kind == "LORA" else None
+    more = find_more_than_lora(config, shapes) if kind == "LORA" else None
     if more is not None:
         raise AdapterFileError(
             f"{folder / CONFIG}: the update must be low-rank and nothing else, got "
             f"{more}. Merge it into its base model instead, or load it with PEFT."
         )
     names = _OURS if kind == "COTUNE" else _LORA
-    places, extra = _sort_keys(keys, names)
+    places, extra = _sort_keys(shapes, names)
     _check_complete(folder, places)
-    _check_linear(folder / WEIGHTS, places, 2 if kind == "LORA" else 3)
-    _check_config(folder, config, places)
+    _check_linear(folder / WEIGHTS, places, shapes, 2 if kind == "LORA" else 3)
+    _check_config(folder, config, places, shapes)
     layers = FileLayers(folder / WEIGHTS, places, config)
     tasks = tuple(config.get("tasks") or ())
     return Adapter(layers, config, tasks, _read_extra(folder / WEIGHTS, extra))
@@ -189,7 +189,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _read_keys(path: Path) -> list[str]:
+def _read_shapes(path: Path) -> dict[str, list[int]]:
+    """Read names and shapes off the head of the file, no numbers."""
     if not path.exists():
         pickled = sorted(p.name for p in path.parent.glob("*.bin"))
         found = f"only {', '.join(pickled)}" if pickled else "no such file"
@@ -199,7 +200,7 @@ def _read_keys(path: Path) -> list[str]:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            return list(file.keys())
+            return {key: file.get_slice(key).get_shape() for key in file.keys()}
     except (SafetensorError, OSError) as error:
         raise AdapterFileError(
             f"{path}: must be a whole safetensors file, got: {error}. "
@@ -208,7 +209,7 @@ def _read_keys(path: Path) -> list[str]:
 
 
 def _sort_keys(
-    keys: list[str], names: Mapping[str, str]
+    keys: Iterable[str], names: Mapping[str, str]
 ) -> tuple[dict[str, dict[str, str]], list[str]]:
     """Split keys into layer -> factor -> key, and the rest."""
     places: dict[str, dict[str, str]] = {}
@@ -250,20 +251,25 @@ def _check_complete(folder: Path, places: Mapping[str, Mapping[str, str]]) -> No
 
 
 def _check_linear(
-    path: Path, places: Mapping[str, Mapping[str, str]], axes: int
+    path: Path,
+    places: Mapping[str, Mapping[str, str]],
+    shapes: Mapping[str, Sequence[int]],
+    axes: int,
 ) -> None:
-    with safe_open(path, framework="pt") as file:
-        for layer, keys in places.items():
-            shape = tuple(file.get_slice(keys["A"]).get_shape())
-            if len(shape) != axes:
-                raise AdapterFileError(
-                    f"{path}: every layer must be linear, its A with {axes} axes, got "
-                    f"shape {shape} for {layer}. Convolutions cannot be read."
-                )
+    for layer, keys in places.items():
+        shape = tuple(shapes[keys["A"]])
+        if len(shape) != axes:
+            raise AdapterFileError(
+                f"{path}: every layer must be linear, its A with {axes} axes, got "
+                f"shape {shape} for {layer}. Convolutions cannot be read."
+            )
 
 
 def _check_config(
-    folder: Path, config: Mapping[str, Any], places: Mapping[str, Mapping[str, str]]
+    folder: Path,
+    config: Mapping[str, Any],
+    places: Mapping[str, Mapping[str, str]],
+    shapes: Mapping[str, Sequence[int]],
 ) -> None:
     """Look whether a config was changed by hand, or is that of other weights."""
     alphas = {"lora_alpha": config.get("lora_alpha", 1)}
@@ -273,14 +279,13 @@ def _check_config(
                 f"{folder / CONFIG}: {name} must be a number, got {alpha!r}. Mend it."
             )
     tasks = len(config.get("tasks") or ())
-    with safe_open(folder / WEIGHTS, framework="pt") as file:
-        for key in (keys["core"] for keys in places.values() if "core" in keys):
-            count = file.get_slice(key).get_shape()[0]
-            if count != tasks:
-                raise AdapterFileError(
-                    f"{folder / CONFIG}: must name as many tasks as {key} has cores, "
-                    f"got {tasks} for {count}. Bring back the config of these weights."
-                )
+    for key in (keys["core"] for keys in places.values() if "core" in keys):
+        count = shapes[key][0]
+        if count != tasks:
+            raise AdapterFileError(
+                f"{folder / CONFIG}: must name as many tasks as {key} has cores, "
+                f"got {tasks} for {count}. Bring back the config of these weights."
+            )
 
 
 def _read_extra(path: Path, keys: list[str]) -> dict[str, Tensor]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,10 +56,9 @@ def save_figure(figure: Figure, path: Path) -> None:
         path: Where; its folder is made, its suffix picks the format.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    draft = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
-        figure.savefig(partial, dpi=110)
-        os.replace(partial, path)
+        figure.savefig(draft, dpi=110)
+        os.replace(draft, path)
     finally:
-        Path(partial).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)

@@ -380,11 +380,13 @@ class CollaborativeLayer(nn.Module, BaseTunerLayer):
 
         Of a quantised weight, whose integers cannot hold it, in fp32 (d_out, d_in).
         """
+        base: Any = self.get_base_layer()
         if adapter not in self.specs:  # It adapts other layers.
-            delta = torch.zeros(self.out_features, self.in_features)
+            size = (self.out_features, self.in_features)
+            delta = torch.zeros(size, device=base.weight.device)
         else:
             delta = self.low_rank(adapter).delta()
-        return like_weight_of(self.get_base_layer(), delta)
+        return like_weight_of(base, delta)
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
         """Whether the adapter is one plain update: no router, tasks only by default."""

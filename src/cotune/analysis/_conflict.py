@@ -122,7 +122,8 @@ def conflict(gradients: Gradients) -> Conflict:
     pairs: list[GradientPair] = []
     for layer in first:
         rows = torch.stack([gradients[t][layer].detach().flatten() for t in tasks])
-        grams.append(rows.double() @ rows.double().T)
+        rows = rows.double()
+        grams.append(rows @ rows.T)
         pairs += _pairs(layer, tasks, grams[-1])
     total = torch.stack(grams).sum(0)
     norms = tuple(float(number) for number in total.diagonal().sqrt())
